@@ -1,0 +1,93 @@
+// What the API shows: the one picture that `status`, the screen and scripts read. JSON, stable, additive.
+import type { Diagnostic } from "../spec/diagnostic.ts";
+
+export interface StatusView {
+  readonly mesh: string;
+  readonly project: string;
+  readonly version: string;
+  readonly pid: number;
+  /** ISO 8601. */
+  readonly startedAt: string;
+  /** Worst of all parts: `ok`, `degraded` (something is missing, traffic flows), `error`. */
+  readonly health: "ok" | "degraded" | "error";
+  readonly config: ConfigView;
+  readonly services: readonly ServiceView[];
+  readonly gateways: readonly GatewayView[];
+  /** Containers of the project that are not in the mesh, and why. */
+  readonly unmeshed: readonly { readonly container: string; readonly service: string; readonly reason: string }[];
+  readonly edges: readonly EdgeView[];
+  readonly totals: {
+    readonly rps: number;
+    readonly errorRatio: number;
+    readonly p50Ms: number;
+    readonly p99Ms: number;
+  };
+  /** The share of requests of the last window that went by mutual TLS, 0 to 1; null without traffic. */
+  readonly mtlsRatio: number | null;
+  /** Newest last; at most 100. */
+  readonly events: readonly { readonly at: string; readonly text: string }[];
+}
+
+export interface ConfigView {
+  readonly file: string | null;
+  /** Grows with every accepted change. */
+  readonly revision: number;
+  readonly appliedAt: string;
+  /** True when what the file says now is what the proxies run. */
+  readonly isInSync: boolean;
+  /** Errors that keep the file from being applied, and warnings. */
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+export interface ServiceView {
+  readonly name: string;
+  readonly mtls: "strict" | "permissive" | "disable";
+  readonly ports: readonly { readonly number: number; readonly protocol: string }[];
+  readonly address: string;
+  readonly split: readonly { readonly version: string; readonly weight: number; readonly seen: number }[];
+  /** Published container ports that anyone on the host can reach as `outside`. */
+  readonly openPorts: readonly number[];
+  readonly workloads: readonly WorkloadView[];
+  readonly rps: number;
+  readonly errorRatio: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly lastError: string | null;
+}
+
+export interface WorkloadView {
+  readonly container: string;
+  readonly id: string;
+  readonly version: string | null;
+  readonly state: string;
+  readonly sidecar: "none" | "starting" | "ready" | "failed";
+  /** What is wrong, or "". */
+  readonly reason: string;
+  readonly configHash: string | null;
+  readonly isSynced: boolean;
+  readonly certificateExpiresAt: string | null;
+}
+
+export interface GatewayView {
+  readonly listen: string;
+  readonly url: string;
+  readonly to: string;
+  readonly state: "starting" | "ready" | "failed";
+  readonly reason: string;
+}
+
+export interface EdgeView {
+  readonly from: string;
+  readonly to: string;
+  readonly version: string | null;
+  readonly protocol: "http" | "tcp";
+  /** Over the last 10 s. */
+  readonly rps: number;
+  readonly errorRatio: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly mtlsRatio: number;
+  /** Since the daemon started. */
+  readonly requests: number;
+  readonly errors: number;
+}

@@ -1,0 +1,45 @@
+// A failure is a named reason why a request failed. Its flag is Envoy's (%RESPONSE_FLAGS%), its detail is Envoy's
+// %RESPONSE_CODE_DETAILS% where Envoy has one, its reason is a sentence for the person who has to mend it.
+
+/** Envoy's response flags, as far as this proxy raises them. "-" is for denials, which have no flag of their own. */
+export type Flag =
+  | "-"
+  | "UH" // no healthy upstream
+  | "UF" // upstream connection failure
+  | "UO" // overflow
+  | "NR" // no route
+  | "NC" // no such cluster
+  | "URX" // retries exhausted
+  | "UT" // upstream request timeout
+  | "UR" // upstream reset
+  | "UC" // upstream connection terminated
+  | "LR" // local reset
+  | "DC" // downstream connection terminated
+  | "DPE" // downstream protocol error
+  | "UPE" // upstream protocol error
+  | "DI" // delay injected
+  | "FI" // abort injected
+  | "SI" // stream idle timeout
+  | "DT" // downstream request timeout
+  | "OM" // overload
+  | "RL"; // rate limited
+
+export interface Failure {
+  readonly flag: Flag;
+  readonly detail: string;
+  readonly reason: string;
+  /** Status of the reply that the proxy makes when no response was begun; 0: none can be sent (the client is gone). */
+  readonly status: number;
+  /** True when it is certain that no application saw any of the request, so that a replay is safe for every method. */
+  readonly isUnprocessed: boolean;
+}
+
+export function failure(
+  flag: Flag,
+  status: number,
+  detail: string,
+  reason: string,
+  options: { isUnprocessed: boolean } = { isUnprocessed: false },
+): Failure {
+  return { flag, status, detail, reason, isUnprocessed: options.isUnprocessed };
+}

@@ -16,7 +16,7 @@ export interface Container {
   /** Without the leading slash. */
   readonly name: string;
   readonly image: string;
-  /** Compose service, or the label `devmesh.service`. */
+  /** The label `devmesh.service`, else the compose service. */
   readonly service: string;
   /** Label `devmesh.version`, else `version`, else null. */
   readonly version: string | null;
@@ -61,6 +61,8 @@ export interface OwnContainer {
   readonly owner: string;
   readonly ownerStartedAt: string;
   readonly image: string;
+  /** Hash of the options it was created with: it is replaced when they change. */
+  readonly optionsHash: string;
   readonly state: ContainerState;
   readonly startedAt: string;
   /** Gateway: its address on the mesh's network. */
@@ -69,6 +71,7 @@ export interface OwnContainer {
 
 export interface MeshNetwork {
   readonly id: string;
+  /** `devmesh_<mesh>`. */
   readonly name: string;
   readonly subnet: string;
   readonly gateway: string;

@@ -1,0 +1,63 @@
+// The labels on everything that devmesh makes, and those that it reads. Nothing without ours is ever changed or removed.
+
+export const label = {
+  project: "dev.devmesh.project",
+  mesh: "dev.devmesh.mesh",
+  kind: "dev.devmesh.kind",
+  /** Sidecar and one-shot: the application container's id. Gateway: its listener's key. */
+  owner: "dev.devmesh.owner",
+  ownerStartedAt: "dev.devmesh.owner-started-at",
+  image: "dev.devmesh.image",
+  options: "dev.devmesh.options",
+  /** Hash of the state folder: tells whose daemon made it. */
+  stateId: "dev.devmesh.state-id",
+} as const;
+
+export const userLabel = {
+  mesh: "devmesh.mesh",
+  service: "devmesh.service",
+  version: "devmesh.version",
+  inject: "devmesh.inject",
+} as const;
+
+export const composeLabel = {
+  project: "com.docker.compose.project",
+  service: "com.docker.compose.service",
+  number: "com.docker.compose.container-number",
+  oneOff: "com.docker.compose.oneoff",
+} as const;
+
+export type OwnKind = "sidecar" | "gateway" | "one-shot";
+
+/** Whose mesh this is. Two folders may use one name; the state id tells them apart. */
+export interface MeshIdentity {
+  readonly mesh: string;
+  /** Compose project. */
+  readonly project: string;
+  readonly stateId: string;
+}
+
+export type Labels = Readonly<Record<string, string>>;
+
+export function isOurs(labels: Labels, identity: MeshIdentity): boolean {
+  return labels[label.mesh] === identity.mesh && labels[label.stateId] === identity.stateId;
+}
+
+/** By compose project or by `devmesh.mesh`; what devmesh itself made never belongs. */
+export function belongsToMesh(labels: Labels, identity: MeshIdentity): boolean {
+  if (labels[label.mesh] !== undefined) return false;
+  const mesh = labels[userLabel.mesh];
+  return mesh === undefined ? labels[composeLabel.project] === identity.project : mesh === identity.mesh;
+}
+
+export function ownLabels(identity: MeshIdentity): Labels {
+  return { [label.project]: identity.project, [label.mesh]: identity.mesh, [label.stateId]: identity.stateId };
+}
+
+export function meshNetworkName(mesh: string): string {
+  return `devmesh_${mesh}`;
+}
+
+export function gatewayNetworkName(mesh: string): string {
+  return `devmesh_${mesh}_gateway`;
+}

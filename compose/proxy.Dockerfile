@@ -1,0 +1,23 @@
+# The data plane: one image for sidecars, gateways and one-shot jobs in a container's namespace.
+# BASE is node:24-bookworm-slim, or its local stand-in; nothing here depends on the architecture.
+ARG BASE=node:24-bookworm-slim
+FROM ${BASE}
+
+# nftables: capture and guard. socat: the daemon's bridge from `docker exec` to the control socket.
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends nftables socat \
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/apt/archives/*.deb /var/log/*.log /var/log/apt
+
+LABEL dev.devmesh.image="proxy" \
+      org.opencontainers.image.title="devmesh proxy" \
+      org.opencontainers.image.licenses="Apache-2.0"
+
+ENV NODE_ENV=production UV_THREADPOOL_SIZE=2 MALLOC_ARENA_MAX=2
+WORKDIR /devmesh
+COPY koffi/ koffi/
+COPY proxy.mjs ./
+
+# It starts as root to write the namespace's rules, then drops itself to uid 1337 without capabilities.
+USER 0:0
+# A nursery of fixed size: V8 derives it from the memory limit, and a small sidecar would scavenge all the time.
+ENTRYPOINT ["node", "--max-semi-space-size=8", "/devmesh/proxy.mjs"]

@@ -1,0 +1,110 @@
+// Bundles the command line and the proxy with esbuild, each into one file, the same bytes for the same sources.
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import path from "node:path";
+import { dist, root } from "./project.mjs";
+import { SetupError } from "./step.mjs";
+
+/** What CommonJS packages expect to find in a module; esbuild's ESM output has none of it. */
+const banner = [
+  'import { createRequire as __createRequire } from "node:module";',
+  'import { dirname as __pathDirname } from "node:path";',
+  'import { fileURLToPath as __fileURLToPath } from "node:url";',
+  "const require = __createRequire(import.meta.url);",
+  "const __filename = __fileURLToPath(import.meta.url);",
+  "const __dirname = __pathDirname(__filename);",
+].join("\n");
+
+const bundles = [
+  { entry: "cli/main.ts", file: "devmesh.mjs", shebang: "#!/usr/bin/env node\n", mode: 0o755 },
+  { entry: "proxy/main.ts", file: "proxy.mjs", shebang: "", mode: 0o644 },
+];
+
+/** Builds every bundle whose entry exists; returns a summary for the step's line. */
+export async function buildBundles() {
+  const esbuild = await import("esbuild");
+  const present = bundles.filter(({ entry }) => existsSync(path.join(root, entry)));
+  mkdirSync(dist, { recursive: true });
+  const built = await Promise.all(present.map((bundle) => build(esbuild, bundle)));
+  copyResources();
+  return built.map(({ file, bytes }) => `${file} ${Math.round(bytes / 1024)} kB`).join(", ") || "nothing to bundle yet";
+}
+
+async function build(esbuild, { entry, file, shebang }) {
+  const outfile = path.join(dist, file);
+  try {
+    await esbuild.build({
+      entryPoints: [path.join(root, entry)],
+      absWorkingDir: root,
+      outfile,
+      bundle: true,
+      format: "esm",
+      platform: "node",
+      target: "node22",
+      banner: { js: shebang + banner },
+      legalComments: "none",
+      logLevel: "silent",
+      plugins: [nativeKoffi, bundledBlessed],
+      // Optional native parts of ssh2, which dockerode carries: absent ones are found out at run time.
+      external: ["cpu-features", "*.node", "term.js", "pty.js"],
+    });
+  } catch (error) {
+    const text = (error.errors ?? []).map((one) => `${one.location?.file ?? ""}:${one.location?.line ?? 0} ${one.text}`);
+    throw new SetupError({ what: `bundling ${entry} failed\n  ${text.join("\n  ") || error.message}`, hint: "mend the sources" });
+  }
+  return { file, bytes: readFileSync(outfile).length };
+}
+
+// koffi looks for its native part relative to its own package; a bundle has it in koffi/<platform> beside itself.
+const nativeKoffi = {
+  name: "koffi",
+  setup(build) {
+    build.onLoad({ filter: /[\\/]koffi[\\/]src[\\/]koffi[\\/]src[\\/]static\.js$/ }, () => ({
+      contents: `import { createRequire } from "node:module";
+        export const loadStatic = (platform) => createRequire(import.meta.url)(\`./koffi/\${platform}/koffi.node\`);`,
+      loader: "js",
+    }));
+  },
+};
+
+// blessed requires its widgets by computed names and reads terminal descriptions beside its sources.
+const bundledBlessed = {
+  name: "blessed",
+  setup(build) {
+    build.onLoad({ filter: /[\\/]blessed[\\/]lib[\\/].*\.js$/ }, ({ path: file }) => {
+      const source = readFileSync(file, "utf8");
+      if (file.endsWith(`${path.sep}widget.js`)) return { contents: staticWidgets(source), loader: "js" };
+      const depth = file.includes(`${path.sep}widgets${path.sep}`) ? "/blessed/lib/widgets" : "/blessed/lib";
+      return { contents: source.replaceAll("__dirname", `(__dirname + "${depth}")`), loader: "js" };
+    });
+  },
+};
+
+function staticWidgets(source) {
+  const names = /widget\.classes = (\[[^\]]*\])/.exec(source)?.[1]?.match(/\w+/g) ?? [];
+  const table = names.map((name) => `${JSON.stringify(name.toLowerCase())}: () => require("./widgets/${name.toLowerCase()}")`);
+  const replaced = source.replace("require('./widgets/' + file)", "widgetModules[file]()");
+  if (names.length === 0 || replaced === source) throw new Error("blessed's widget.js has changed: adapt staticWidgets");
+  return `const widgetModules = { ${table.join(", ")} };\n${replaced}`;
+}
+
+function copyResources() {
+  const native = nativeKoffiFile(process.platform, process.arch);
+  if (native !== null) copyTo(native, path.join(dist, "koffi", `${process.platform}-${process.arch}`, "koffi.node"));
+  for (const name of ["xterm", "xterm-256color", "linux", "windows-ansi", "xterm.termcap"]) {
+    const from = path.join(root, "node_modules/blessed/usr", name);
+    if (existsSync(from)) copyTo(from, path.join(dist, "blessed/usr", name));
+  }
+}
+
+/** koffi's native part for a platform, where npm installed it, or null. */
+export function nativeKoffiFile(platform, arch) {
+  const file = path.join(root, "node_modules/@koromix", `koffi-${platform}-${arch}`, `${platform}_${arch}`, "koffi.node");
+  return existsSync(file) ? file : null;
+}
+
+function copyTo(from, to) {
+  mkdirSync(path.dirname(to), { recursive: true });
+  // A fresh file: overwriting one that a running process has mapped would crash that process.
+  rmSync(to, { force: true });
+  copyFileSync(from, to);
+}

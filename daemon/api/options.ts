@@ -1,0 +1,33 @@
+// What a daemon is started with. Kept in the state folder, so that any command can revive it as it was.
+import { readFileSync } from "node:fs";
+import { z } from "zod";
+
+export const daemonOptionsSchema = z.object({
+  projectDir: z.string(),
+  /** Compose project. */
+  project: z.string(),
+  /** Absolute; null: the project has none (the daemon looks for mesh.yaml in projectDir when it appears). */
+  meshFile: z.string().nullable(),
+  /** Absolute paths, for `compose`'s own use; empty without compose. */
+  composeFiles: z.array(z.string()),
+  /** Services that compose's config names, running or not; null when it is not known. */
+  knownServices: z.array(z.string()).nullable(),
+  /** The proxy's image. */
+  image: z.string(),
+  /** DOCKER_HOST and DOCKER_CONTEXT as they were at the start; null: unset. */
+  dockerHost: z.string().nullable(),
+  dockerContext: z.string().nullable(),
+  /** devmesh's version. */
+  version: z.string(),
+});
+
+export type DaemonOptions = z.infer<typeof daemonOptionsSchema>;
+
+/** Null when there is no such file or it is of another shape. */
+export function readOptions(file: string): DaemonOptions | null {
+  try {
+    return daemonOptionsSchema.parse(JSON.parse(readFileSync(file, "utf8")));
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,117 @@
+// Where the daemon keeps its things. Never under the project: a container that mounts it would read the CA's key.
+import { createHash } from "node:crypto";
+import { chmodSync, lstatSync, mkdirSync, realpathSync, statSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { Problem } from "./problem.ts";
+
+/** macOS has 104 bytes for a socket's path with its end, Linux 108: the smaller holds everywhere. */
+export const socketPathBytesMax = 103;
+
+export interface DaemonPaths {
+  /** 12 hex digits: one per project and folder. */
+  readonly key: string;
+  readonly stateFolder: string;
+  readonly runtimeFolder: string;
+  /** Unix socket, or a named pipe on Windows. The lock names the one that a running daemon really listens on. */
+  readonly socket: string;
+  readonly lock: string;
+  readonly options: string;
+  readonly log: string;
+  readonly root: string;
+  readonly addresses: string;
+  readonly journal: string;
+  readonly epoch: string;
+}
+
+export interface PathInput {
+  readonly project: string;
+  readonly projectDir: string;
+  readonly env?: NodeJS.ProcessEnv;
+  readonly platform?: NodeJS.Platform;
+}
+
+/** Pure but for looking at folders: makes nothing. `makeRuntimeFolder` does, before the socket is bound. */
+export function daemonPaths({
+  project,
+  projectDir,
+  env = process.env,
+  platform = process.platform,
+}: PathInput): DaemonPaths {
+  const key = createHash("sha256")
+    .update(`${project}\n${realFolder(projectDir)}`)
+    .digest("hex")
+    .slice(0, 12);
+  const stateFolder = join(stateHome(env, platform), "devmesh", key);
+  const runtimeFolder = runtimeFolderOf(env, key);
+  return {
+    key,
+    stateFolder,
+    runtimeFolder,
+    socket: platform === "win32" ? `\\\\.\\pipe\\devmesh-${key}` : join(runtimeFolder, `${key}.sock`),
+    lock: join(stateFolder, "lock.json"),
+    options: join(stateFolder, "options.json"),
+    log: join(stateFolder, "daemon.log"),
+    root: join(stateFolder, "root.pem"),
+    addresses: join(stateFolder, "addresses.json"),
+    journal: join(stateFolder, "paused.json"),
+    epoch: join(stateFolder, "epoch.json"),
+  };
+}
+
+function realFolder(folder: string): string {
+  try {
+    return realpathSync(folder);
+  } catch {
+    return folder;
+  }
+}
+
+/** XDG base directory specification: a relative value is ignored. */
+function stateHome(env: NodeJS.ProcessEnv, platform: NodeJS.Platform): string {
+  const set = env.XDG_STATE_HOME;
+  if (set?.startsWith("/")) return set;
+  if (platform === "win32" && env.LOCALAPPDATA !== undefined) return env.LOCALAPPDATA;
+  return join(env.HOME ?? homedir(), ".local", "state");
+}
+
+/** After `su` or `sudo` XDG_RUNTIME_DIR often names a folder of somebody else, or one that is gone. */
+function runtimeFolderOf(env: NodeJS.ProcessEnv, key: string): string {
+  const base = env.XDG_RUNTIME_DIR;
+  const fallback = `/tmp/devmesh-${process.getuid?.() ?? 0}`;
+  if (!base?.startsWith("/") || !isOwnFolder(base)) return fallback;
+  const folder = join(base, "devmesh");
+  return Buffer.byteLength(join(folder, `${key}.sock`)) <= socketPathBytesMax ? folder : fallback;
+}
+
+function isOwnFolder(folder: string): boolean {
+  try {
+    const found = statSync(folder);
+    return found.isDirectory() && (process.getuid === undefined || found.uid === process.getuid());
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Makes the folder for sockets, 0700. Anybody may have made a folder of that name in /tmp before us, or a link:
+ * throws Problem DM0402 unless it is a real folder of this user's.
+ */
+export function makeRuntimeFolder(folder: string): void {
+  if (process.platform === "win32") return;
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const found = lstatSync(folder);
+    if (!found.isDirectory() || found.uid !== process.getuid?.()) {
+      throw new Problem("DM0402", `${folder} belongs to somebody else`, "remove it, or set XDG_RUNTIME_DIR");
+    }
+    if ((found.mode & 0o077) !== 0) chmodSync(folder, 0o700);
+  } catch (error) {
+    if (error instanceof Problem) throw error;
+    throw new Problem(
+      "DM0402",
+      `cannot make ${folder}: ${(error as NodeJS.ErrnoException).code}`,
+      "set XDG_RUNTIME_DIR",
+    );
+  }
+}

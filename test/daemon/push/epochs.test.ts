@@ -1,0 +1,25 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { openEpochs } from "../../../daemon/push/epochs.ts";
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "epochs-"));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+test("epochs grow with every call, also within one millisecond", async () => {
+  const epochs = await openEpochs(join(folder, "e.json"), () => 1_000);
+  const got = [await epochs.next(), await epochs.next(), await epochs.next()];
+  expect(got).toEqual([1_000, 1_001, 1_002]);
+});
+
+test("a new daemon's epochs exceed those of the one before, even when the clock went back an hour", async () => {
+  const file = join(folder, "e.json");
+  const first = await openEpochs(file, () => 5_000_000);
+  const last = Math.max(await first.next(), await first.next());
+  const second = await openEpochs(file, () => 5_000_000 - 3_600_000);
+  expect(await second.next()).toBeGreaterThan(last);
+});

@@ -1,0 +1,135 @@
+// The engine's event stream, kept open: reconnects where it left off, says once what it saw twice, notices silence.
+import type { Readable } from "node:stream";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Engine } from "./engine.ts";
+import { createEventParser, type EngineEvent, eventKey, sinceOf } from "./event-lines.ts";
+import type { Log } from "./log.ts";
+
+const backoffMs = { first: 100, max: 5000 } as const;
+/** Asked for again after a reconnect: the engine's own clock may step, and events are not quite in order. */
+const overlapMs = 2000;
+/** Of events that were delivered, to recognise repetitions within the overlap. */
+const seenEventsMax = 4096;
+/** Streams go silent without closing (docker-java #1369): after this the engine is asked whether it is alive, */
+const pingAfterSilenceMs = 10_000;
+const pingTimeoutMs = 5000;
+/** and after this the stream is opened anew in any case. Nothing is lost by it. */
+const reopenAfterSilenceMs = 300_000;
+
+const actions = ["create", "start", "die", "kill", "oom", "stop", "restart", "pause", "unpause", "rename", "update"];
+const filters = {
+  type: ["container", "network"],
+  event: [...actions, "destroy", "remove", "health_status", "connect", "disconnect"],
+};
+
+export interface EventStreamOptions {
+  readonly engine: Engine;
+  readonly log: Log;
+  /** 0 to 1, for jitter. */
+  readonly random: () => number;
+  readonly onEvent: (event: EngineEvent) => void;
+  /** Each time that the stream is open: from here on nothing is missed, so this is the moment to list. */
+  readonly onConnected: () => void;
+  readonly onDisconnected: (reason: string) => void;
+}
+
+export class EventStream {
+  readonly #options: EventStreamOptions;
+  readonly #abort = new AbortController();
+  readonly #seen = new Set<string>();
+  readonly #running: Promise<void>;
+  #lastTimeNano = "";
+  #stream: Readable | null = null;
+  #heardAt = 0;
+
+  constructor(options: EventStreamOptions) {
+    this.#options = options;
+    this.#running = this.#run();
+  }
+
+  /** Drops the connection; it is opened again, with everything since. */
+  reopen(reason: string): void {
+    this.#stream?.destroy(new Error(reason));
+  }
+
+  async close(): Promise<void> {
+    this.#abort.abort();
+    this.#stream?.destroy();
+    await this.#running;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#abort;
+    for (let failures = 0; !signal.aborted; failures++) {
+      try {
+        this.#stream = await this.#open();
+        failures = 0;
+        this.#options.onConnected();
+        await this.#read(this.#stream);
+        if (!signal.aborted) this.#options.onDisconnected("the event stream ended");
+      } catch (error) {
+        if (!signal.aborted) this.#options.onDisconnected((error as Error).message);
+      }
+      this.#stream?.destroy();
+      this.#stream = null;
+      const ceiling = Math.min(backoffMs.first * 2 ** failures, backoffMs.max);
+      // Aborted only by close().
+      await delay(ceiling * (0.5 + this.#options.random() / 2), undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  async #open(): Promise<Readable> {
+    const since = this.#lastTimeNano === "" ? undefined : sinceOf(this.#lastTimeNano, overlapMs);
+    const query = { filters, since };
+    return this.#options.engine.stream({ method: "GET", path: "/events", query, signal: this.#abort.signal });
+  }
+
+  async #read(stream: Readable): Promise<void> {
+    const parse = createEventParser((event) => this.#deliver(event));
+    const openedAt = performance.now();
+    this.#heardAt = openedAt;
+    const watchdog = setInterval(() => void this.#watch(stream, openedAt), pingAfterSilenceMs);
+    watchdog.unref();
+    stream.setEncoding("utf8");
+    try {
+      for await (const text of stream) {
+        this.#heardAt = performance.now();
+        parse(text as string);
+      }
+    } finally {
+      clearInterval(watchdog);
+    }
+  }
+
+  #deliver(event: EngineEvent): void {
+    const key = eventKey(event);
+    if (this.#seen.has(key)) return;
+    this.#seen.add(key);
+    for (const oldest of this.#seen) {
+      if (this.#seen.size <= seenEventsMax) break;
+      this.#seen.delete(oldest);
+    }
+    if (this.#lastTimeNano === "" || BigInt(event.timeNano) > BigInt(this.#lastTimeNano)) {
+      this.#lastTimeNano = event.timeNano;
+    }
+    this.#options.onEvent(event);
+  }
+
+  async #watch(stream: Readable, openedAt: number): Promise<void> {
+    const silentMs = performance.now() - this.#heardAt;
+    if (silentMs < pingAfterSilenceMs) return;
+    if (silentMs > reopenAfterSilenceMs && performance.now() - openedAt > reopenAfterSilenceMs) {
+      stream.destroy(new Error("the event stream was silent for too long"));
+      return;
+    }
+    try {
+      await this.#options.engine.call({ method: "GET", path: "/_ping", timeoutMs: pingTimeoutMs });
+    } catch (error) {
+      stream.destroy(new Error(`the engine does not answer: ${(error as Error).message}`));
+    }
+  }
+}

@@ -1,0 +1,305 @@
+// Keeps the World: subscribes, then lists; afterwards inspects again only what an event concerns. Events are hints, the
+// list every 15 s is the truth.
+import { inspectContainer, listContainerIds } from "./containers.ts";
+import type { Engine } from "./engine.ts";
+import type { EngineEvent } from "./event-lines.ts";
+import { EventStream } from "./events.ts";
+import { asArray } from "./json.ts";
+import { belongsToMesh, composeLabel, isOurs, label, type MeshIdentity, meshNetworkName, userLabel } from "./labels.ts";
+import type { Log } from "./log.ts";
+import { type NetworkFacts, readContainer, readLabels, readNetwork, readOwnContainer } from "./read-container.ts";
+import type { Container, OwnContainer, World } from "./world.ts";
+
+const relistEveryMs = 15_000;
+/** A failed list is tried again after this. */
+const relistAfterFailureMs = 1000;
+const inspectsAtOnceMax = 8;
+/** Containers that wait to be inspected after events; beyond this one list replaces them all. */
+const refreshQueueMax = 512;
+
+export interface WorldWatchOptions {
+  readonly engine: Engine;
+  readonly identity: MeshIdentity;
+  readonly log: Log;
+  readonly random: () => number;
+  /** Milliseconds; tests shorten it. */
+  readonly relistMs?: number;
+}
+
+/** What the hold gate and the load balancers want to know before the World does. */
+export interface WorldEvent {
+  readonly action: string;
+  readonly containerId: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  /** Nanoseconds since 1970, as text. */
+  readonly timeNano: string;
+}
+
+interface Known {
+  readonly kind: "app" | "own";
+  /** Docker's inspect JSON: read again when a network's facts change. */
+  readonly raw: unknown;
+}
+
+export class WorldWatch {
+  readonly #options: WorldWatchOptions;
+  readonly #events: EventStream;
+  readonly #known = new Map<string, Known>();
+  readonly #waiting = new Map<string, { promise: Promise<void>; resolve: () => void }>();
+  readonly #inspecting = new Set<string>();
+  /** What events said of containers since they were last inspected. */
+  readonly #early = new Map<string, (container: Container) => Container>();
+  readonly #changeListeners = new Set<() => void>();
+  readonly #eventListeners = new Set<(event: WorldEvent) => void>();
+  readonly #firstList = Promise.withResolvers<void>();
+  readonly #abort = new AbortController();
+  #networks: ReadonlyMap<string, NetworkFacts> = new Map();
+  #world: World = { containers: [], own: [], mesh: null };
+  #worldText = "";
+  #isConnected = false;
+  #isReady = false;
+  #listing: Promise<void> | null = null;
+  #isListWanted = false;
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(options: WorldWatchOptions) {
+    this.#options = options;
+    this.#events = new EventStream({
+      engine: options.engine,
+      log: options.log,
+      random: options.random,
+      onEvent: (event) => this.#onEvent(event),
+      onConnected: () => {
+        this.#isConnected = true;
+        void this.relist();
+      },
+      onDisconnected: (reason) => {
+        if (this.#isConnected) options.log.warn({ reason }, "lost the engine's events, connecting again");
+        this.#isConnected = false;
+        this.#announce();
+      },
+    });
+  }
+
+  /** Resolves after the first complete list; never rejects, and never resolves while no engine answers. */
+  get ready(): Promise<void> {
+    return this.#firstList.promise;
+  }
+
+  /** False while the engine does not answer: the snapshot is then the last that was seen. */
+  get isConnected(): boolean {
+    return this.#isConnected;
+  }
+
+  snapshot(): World {
+    return this.#world;
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#changeListeners.add(listener);
+    return () => this.#changeListeners.delete(listener);
+  }
+
+  /** Called at once, before anything is inspected, for containers of this mesh and our own. */
+  onEvent(listener: (event: WorldEvent) => void): () => void {
+    this.#eventListeners.add(listener);
+    return () => this.#eventListeners.delete(listener);
+  }
+
+  /** Inspects these again; resolves when the snapshot shows what Docker says now. */
+  async refresh(ids: readonly string[]): Promise<void> {
+    if (this.#waiting.size + ids.length > refreshQueueMax) return this.relist();
+    await this.#refreshAll(ids);
+  }
+
+  /** Lists everything again; calls made meanwhile share one further list. */
+  async relist(): Promise<void> {
+    if (this.#listing !== null) {
+      this.#isListWanted = true;
+      return this.#listing;
+    }
+    this.#listing = this.#listUntilDone();
+    try {
+      await this.#listing;
+    } finally {
+      this.#listing = null;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#abort.abort();
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    for (const { resolve } of this.#waiting.values()) resolve();
+    this.#waiting.clear();
+    await this.#events.close();
+    await this.#listing;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #onEvent(event: EngineEvent): void {
+    const { action, containerId, attributes, timeNano } = event;
+    if (containerId === "") {
+      void this.relist(); // A network came or went: rare, and its facts are part of many containers.
+      return;
+    }
+    const isKnown = this.#known.has(containerId);
+    if (!isKnown && (event.type !== "container" || !this.#concerns(attributes))) return;
+    this.#applyEarly(event);
+    for (const listener of this.#eventListeners) listener({ action, containerId, attributes, timeNano });
+    void this.refresh([containerId]);
+  }
+
+  #concerns(labels: Readonly<Record<string, string>>): boolean {
+    return belongsToMesh(labels, this.#options.identity) || isOurs(labels, this.#options.identity);
+  }
+
+  /** The end of an endpoint is shown at once; everything else waits for what Docker says when it is asked. */
+  #applyEarly(event: EngineEvent): void {
+    const change = earlyChange(event);
+    if (change === null || this.#known.get(event.containerId)?.kind !== "app") return;
+    const before = this.#early.get(event.containerId);
+    this.#early.set(event.containerId, (container) => change(before?.(container) ?? container));
+    if (this.#isReady) this.#rebuild();
+  }
+
+  #enqueue(id: string): Promise<void> {
+    const waiting = this.#waiting.get(id);
+    if (waiting !== undefined) return waiting.promise;
+    const entry = Promise.withResolvers<void>();
+    this.#waiting.set(id, entry);
+    return entry.promise;
+  }
+
+  /** One inspect per container at a time, so that an older answer never replaces a newer one. */
+  #pump(): void {
+    for (const [id, { resolve }] of this.#waiting) {
+      if (this.#inspecting.size >= inspectsAtOnceMax) return;
+      if (this.#inspecting.has(id)) continue;
+      this.#waiting.delete(id);
+      this.#inspecting.add(id);
+      void this.#inspect(id).finally(() => {
+        this.#inspecting.delete(id);
+        resolve();
+        this.#pump();
+      });
+    }
+  }
+
+  async #inspect(id: string): Promise<void> {
+    const early = this.#early.get(id);
+    try {
+      const raw = await inspectContainer(this.#options.engine, id, this.#abort.signal);
+      const labels = readLabels(raw);
+      const { identity } = this.#options;
+      if (raw === null) this.#known.delete(id);
+      else if (isOurs(labels, identity)) this.#known.set(id, { kind: "own", raw });
+      else if (belongsToMesh(labels, identity)) this.#known.set(id, { kind: "app", raw });
+      // What came while Docker answered is newer than the answer.
+      if (this.#early.get(id) === early) this.#early.delete(id);
+      if (this.#isReady) this.#rebuild();
+    } catch (error) {
+      // The last known stays; the next list tries again.
+      if (!this.#abort.signal.aborted)
+        this.#options.log.debug({ id, err: error }, "a container could not be inspected");
+    }
+  }
+
+  async #listUntilDone(): Promise<void> {
+    do {
+      this.#isListWanted = false;
+      if (this.#timer !== null) clearTimeout(this.#timer);
+      const isDone = await this.#list();
+      if (this.#abort.signal.aborted) return;
+      const inMs = isDone ? (this.#options.relistMs ?? relistEveryMs) : relistAfterFailureMs;
+      this.#timer = setTimeout(() => void this.relist(), inMs);
+    } while (this.#isListWanted);
+  }
+
+  async #list(): Promise<boolean> {
+    const { engine, identity, log } = this.#options;
+    // Docker joins several labels by AND, so each is a list of its own.
+    const labels = [
+      `${composeLabel.project}=${identity.project}`,
+      `${userLabel.mesh}=${identity.mesh}`,
+      `${label.mesh}=${identity.mesh}`,
+    ];
+    try {
+      const networks = engine.call({ method: "GET", path: "/networks", signal: this.#abort.signal });
+      const lists = await Promise.all(labels.map((text) => listContainerIds(engine, { label: [text] })));
+      this.#networks = new Map(asArray(await networks).map((item) => [readNetwork(item).id, readNetwork(item)]));
+      await this.#refreshAll(new Set([...lists.flat(), ...this.#known.keys()]));
+      this.#isReady = true;
+      this.#rebuild();
+      this.#firstList.resolve();
+      return true;
+    } catch (error) {
+      if (!this.#abort.signal.aborted) log.debug({ err: error }, "the engine's containers could not be listed");
+      return false;
+    }
+  }
+
+  async #refreshAll(ids: Iterable<string>): Promise<void> {
+    const done = [...ids].map((id) => this.#enqueue(id));
+    this.#pump();
+    await Promise.all(done);
+  }
+
+  #rebuild(): void {
+    const meshName = meshNetworkName(this.#options.identity.mesh);
+    const mesh = [...this.#networks.values()].find(
+      (network) => network.name === meshName && isOurs(network.labels, this.#options.identity),
+    );
+    const containers: Container[] = [];
+    const own: OwnContainer[] = [];
+    for (const [id, { kind, raw }] of this.#known) {
+      if (kind === "app") {
+        const container = readContainer(raw, this.#networks);
+        containers.push(this.#early.get(id)?.(container) ?? container);
+      } else own.push(readOwnContainer(raw, mesh?.id ?? ""));
+    }
+    const byName = (a: { name: string; id: string }, b: { name: string; id: string }) =>
+      a.name < b.name || (a.name === b.name && a.id < b.id) ? -1 : 1;
+    this.#publish({
+      containers: containers.sort(byName),
+      own: own.sort(byName),
+      mesh: mesh ? { id: mesh.id, name: mesh.name, subnet: mesh.subnet, gateway: mesh.gateway } : null,
+    });
+  }
+
+  /** Only a real change is announced: most events and nearly every list bring none. */
+  #publish(world: World): void {
+    const text = JSON.stringify(world);
+    if (text === this.#worldText) return;
+    this.#world = world;
+    this.#worldText = text;
+    this.#announce();
+  }
+
+  #announce(): void {
+    for (const listener of this.#changeListeners) listener();
+  }
+}
+
+/** What an event alone tells about the end of an endpoint, or null. */
+export function earlyChange(event: EngineEvent): ((container: Container) => Container) | null {
+  switch (event.action) {
+    case "die":
+    case "destroy":
+    case "remove":
+      return (container) => ({ ...container, state: "exited", health: "none" });
+    case "pause":
+      return (container) => ({ ...container, state: "paused" });
+    case "disconnect":
+      return (container) => ({
+        ...container,
+        networks: container.networks.map((attachment) =>
+          attachment.networkId === event.networkId ? { ...attachment, address: "" } : attachment,
+        ),
+      });
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,260 @@
+// The nftables rules of one network namespace, as text: what is captured, and the guard that cuts what flows past the capture.
+// Loading the text is one transaction.
+import { isIP, isIPv4 } from "node:net";
+import {
+  directMark,
+  dnsPort,
+  dockerDns,
+  inboundPort,
+  outboundPort,
+  peerPort,
+  proxyGid,
+  proxyMark,
+  proxyUid,
+} from "./ports.ts";
+
+export interface RuleOptions {
+  /** IPv4 CIDR of the mesh's shared network. Exclusions never open it. */
+  readonly meshSubnet: string;
+  /** TCP ports of the application that are neither captured nor guarded. */
+  readonly excludeInboundPorts?: readonly number[];
+  /** TCP ports that the application reaches directly, at any address outside the mesh's subnet. */
+  readonly excludeOutboundPorts?: readonly number[];
+  /** Addresses or CIDRs, IPv4 or IPv6, that the application reaches directly. */
+  readonly excludeOutboundCidrs?: readonly string[];
+  /** When given, only these (and the mesh's subnet) are captured; everything else is reached directly. */
+  readonly includeOutboundCidrs?: readonly string[];
+  /** Drops the application's UDP, except DNS and replies (REGISTRY_ONLY egress). Otherwise it passes and is counted. */
+  readonly isUdpDropped?: boolean;
+  /** True once the proxy listens on ::1 and ::. Until then IPv6 TCP is reset and counted. */
+  readonly isIpv6Captured?: boolean;
+}
+
+export const tableName = "inet devmesh";
+
+/** Why bytes went past the mesh or were cut; each is a named counter of the table. */
+export const counterNames = [
+  "guard_out_tcp", // cut: TCP of the application that was not redirected, older than the rules
+  "guard_in_tcp", // cut: the same from outside
+  "guard_out_tcp6", // cut: IPv6 TCP while the proxy has no IPv6 listener
+  "guard_in_tcp6",
+  "guard_invalid", // dropped: TCP that conntrack cannot place (late, out of window)
+  "loop_in", // cut: connections straight to the redirection's own target
+  "mesh_out", // cut: anything in the mesh's subnet but TCP to 15008 and its replies
+  "mesh_in",
+  "mesh_forward", // cut: what the container was asked to route from or to the mesh's subnet
+  "excluded_out", // passed: excluded from capture
+  "excluded_in",
+  "udp_out", // passed: UDP, DNS aside
+  "udp_dropped", // dropped: UDP under REGISTRY_ONLY
+] as const;
+
+export type CounterName = (typeof counterNames)[number];
+
+/** Removes the table, also when there is none. */
+export const removeRulesText = `table ${tableName}\ndelete table ${tableName}\n`;
+
+/**
+ * The text for `nft -f -`. It replaces an older table of the same name as one transaction; counters start at zero.
+ * Throws a RangeError on anything that is not a port or a CIDR: the values come from users and end up in a language.
+ */
+export function nftRules(options: RuleOptions): string {
+  const mesh = cidr(options.meshSubnet);
+  if (family(mesh) !== "ipv4") throw new RangeError(`the mesh's subnet must be IPv4, not ${mesh}`);
+  return [
+    removeRulesText.trimEnd(),
+    `table ${tableName} {`,
+    ...counterNames.map((name) => `  counter ${name} { }`),
+    ...sets(options),
+    ...markChains(),
+    ...natChains(mesh, options),
+    ...guardOut(mesh, options),
+    ...guardIn(mesh),
+    "}",
+    "",
+  ].join("\n");
+}
+
+function sets(options: RuleOptions): string[] {
+  return [
+    ...set("excluded_in_ports", "inet_service", options.excludeInboundPorts?.map(port)),
+    ...set("excluded_out_ports", "inet_service", options.excludeOutboundPorts?.map(port)),
+    ...cidrSets("excluded_out", options.excludeOutboundCidrs),
+    ...cidrSets("included_out", options.includeOutboundCidrs),
+  ];
+}
+
+/** The owner of a socket is not its uid for ever, so the uid is asked once, for a new connection, and kept as a mark. */
+function markChains(): string[] {
+  return chain("mark_out", "type filter hook output priority -150; policy accept;", [
+    `ct state new meta skuid ${proxyUid} meta skgid ${proxyGid} ct mark set ${proxyMark}`,
+  ]).concat(
+    chain("mark_in", "type filter hook prerouting priority -150; policy accept;", [
+      `ct direction original tcp dport ${peerPort} ct mark set ${proxyMark}`,
+    ]),
+  );
+}
+
+// Only a SYN is redirected: conntrack takes a packet of a connection that it never saw for a new one, and redirecting
+// that would hide it from the guard, which resets and counts it.
+const isSyn = "tcp flags & (fin|syn|rst|ack) == syn";
+const unlessIpv6 = (options: RuleOptions): string => (options.isIpv6Captured === true ? "" : "meta nfproto ipv4 ");
+
+function natChains(mesh: string, options: RuleOptions): string[] {
+  const output = chain("output", "type nat hook output priority -110; policy accept;", [
+    `ct mark ${proxyMark} return`,
+    // Before Docker's own rule for its resolver, which has priority -100.
+    `ip daddr ${dockerDns.address} udp dport ${dockerDns.port} redirect to :${dnsPort}`,
+    `ip daddr ${dockerDns.address} tcp dport ${dockerDns.port} redirect to :${dnsPort}`,
+    "ip daddr 127.0.0.0/8 return",
+    "ip6 daddr ::1 return",
+    "fib daddr type local return",
+    // Virtual addresses are in the mesh's subnet and lead nowhere but through the proxy: exclusions do not reach them.
+    `ip daddr ${mesh} ${isSyn} redirect to :${outboundPort}`,
+    "tcp dport @excluded_out_ports return",
+    "ip daddr @excluded_out4 return",
+    "ip6 daddr @excluded_out6 return",
+    ...(options.includeOutboundCidrs === undefined
+      ? []
+      : [
+          `${isSyn} ip daddr != @included_out4 ct mark set ${directMark} return`,
+          `${isSyn} ip6 daddr != @included_out6 ct mark set ${directMark} return`,
+        ]),
+    `${unlessIpv6(options)}${isSyn} redirect to :${outboundPort}`,
+  ]);
+  const prerouting = chain("prerouting", "type nat hook prerouting priority -110; policy accept;", [
+    `ct mark ${proxyMark} return`,
+    'iif "lo" return',
+    // A container that routes for others keeps doing so.
+    "fib daddr type != local return",
+    "tcp dport @excluded_in_ports return",
+    `${unlessIpv6(options)}${isSyn} redirect to :${inboundPort}`,
+  ]);
+  return [...output, ...prerouting];
+}
+
+/** Filter hooks see destinations after the redirection: a captured virtual address is 127.0.0.1 here. */
+function guardOut(mesh: string, options: RuleOptions): string[] {
+  return chain("guard_out", "type filter hook output priority 0; policy accept;", [
+    'oif "lo" accept',
+    // The guard's own answers leave through here too.
+    "tcp flags & rst == rst accept",
+    `ip daddr ${mesh} goto mesh_out`,
+    `ct mark ${proxyMark} accept`,
+    "meta l4proto tcp ct status dnat accept",
+    `ct mark ${directMark} counter name excluded_out accept`,
+    "ip daddr @excluded_out4 counter name excluded_out accept",
+    "ip6 daddr @excluded_out6 counter name excluded_out accept",
+    "tcp dport @excluded_out_ports counter name excluded_out accept",
+    "tcp sport @excluded_in_ports counter name excluded_in accept",
+    ...(options.includeOutboundCidrs === undefined
+      ? []
+      : [
+          "meta l4proto udp ip daddr != @included_out4 counter name excluded_out accept",
+          "meta l4proto udp ip6 daddr != @included_out6 counter name excluded_out accept",
+        ]),
+    "meta l4proto tcp ct state invalid counter name guard_invalid drop",
+    "meta nfproto ipv6 meta l4proto tcp counter name guard_out_tcp6 reject with tcp reset",
+    "meta l4proto tcp counter name guard_out_tcp reject with tcp reset",
+    options.isUdpDropped === true
+      ? "ct direction original udp dport != 53 counter name udp_dropped drop"
+      : "udp dport != 53 counter name udp_out accept",
+  ]);
+}
+
+function guardIn(mesh: string): string[] {
+  // The port is that of conntrack's original tuple, so that a reply is known by the connection it answers.
+  const peersOnly = `ct mark ${proxyMark} meta l4proto tcp ct original proto-dst ${peerPort} accept`;
+  const guard = chain("guard_in", "type filter hook input priority 0; policy accept;", [
+    'iif "lo" accept',
+    "tcp flags & rst == rst accept",
+    `ip saddr ${mesh} goto mesh_in`,
+    `ip daddr ${mesh} goto mesh_in`,
+    `ct mark ${proxyMark} accept`,
+    "meta l4proto tcp ct status dnat accept",
+    `ct mark ${directMark} counter name excluded_out accept`,
+    "tcp dport @excluded_in_ports counter name excluded_in accept",
+    "tcp sport @excluded_out_ports counter name excluded_out accept",
+    "ip saddr @excluded_out4 meta l4proto tcp counter name excluded_out accept",
+    "ip6 saddr @excluded_out6 meta l4proto tcp counter name excluded_out accept",
+    `tcp dport ${inboundPort} counter name loop_in reject with tcp reset`,
+    "meta l4proto tcp ct state invalid counter name guard_invalid drop",
+    "meta nfproto ipv6 meta l4proto tcp counter name guard_in_tcp6 reject with tcp reset",
+    "meta l4proto tcp counter name guard_in_tcp reject with tcp reset",
+  ]);
+  return [
+    ...subChain("mesh_out", [
+      peersOnly,
+      "meta l4proto tcp counter name mesh_out reject with tcp reset",
+      "counter name mesh_out drop",
+    ]),
+    ...subChain("mesh_in", [
+      peersOnly,
+      "meta l4proto tcp counter name mesh_in reject with tcp reset",
+      "counter name mesh_in drop",
+    ]),
+    ...guard,
+    // Docker leaves ip_forward on inside containers: a neighbour in the mesh's network could route through this one.
+    ...chain("guard_forward", "type filter hook forward priority 0; policy accept;", [
+      `ip saddr ${mesh} counter name mesh_forward drop`,
+      `ip daddr ${mesh} counter name mesh_forward drop`,
+    ]),
+  ];
+}
+
+function chain(name: string, hook: string, rules: readonly string[]): string[] {
+  return [`  chain ${name} {`, `    ${hook}`, ...rules.map((rule) => `    ${rule}`), "  }"];
+}
+
+function subChain(name: string, rules: readonly string[]): string[] {
+  return [`  chain ${name} {`, ...rules.map((rule) => `    ${rule}`), "  }"];
+}
+
+function cidrSets(name: string, values: readonly string[] | undefined): string[] {
+  const checked = values?.map(cidr);
+  return [
+    ...set(
+      `${name}4`,
+      "ipv4_addr",
+      checked?.filter((value) => family(value) === "ipv4"),
+    ),
+    ...set(
+      `${name}6`,
+      "ipv6_addr",
+      checked?.filter((value) => family(value) === "ipv6"),
+    ),
+  ];
+}
+
+/** Intervals are merged, since users may name overlapping ranges and nft refuses those. */
+function set(name: string, type: string, elements: readonly (string | number)[] = []): string[] {
+  const values = [...new Set(elements)].join(", ");
+  return [
+    `  set ${name} {`,
+    `    type ${type}`,
+    "    flags interval",
+    "    auto-merge",
+    ...(values === "" ? [] : [`    elements = { ${values} }`]),
+    "  }",
+  ];
+}
+
+function port(value: number): number {
+  if (!Number.isInteger(value) || value < 1 || value > 65_535) throw new RangeError(`${value} is not a port`);
+  return value;
+}
+
+function family(value: string): "ipv4" | "ipv6" {
+  return value.includes(":") ? "ipv6" : "ipv4";
+}
+
+function cidr(value: string): string {
+  const [address = "", bits, ...rest] = value.split("/");
+  const width = isIPv4(address) ? 32 : 128;
+  const isPrefix = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= width);
+  // A zone (fe80::1%eth0) passes isIP, but is no address of a rule.
+  if (isIP(address) === 0 || address.includes("%") || !isPrefix || rest.length > 0) {
+    throw new RangeError(`${JSON.stringify(value)} is not a CIDR`);
+  }
+  return value;
+}

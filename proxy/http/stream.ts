@@ -38,6 +38,8 @@ export interface ServerStream extends BodyWriter {
   informational(head: ResponseHead): void;
   /** Once. Status 101 only when `head.upgrade` is set. */
   respond(head: ResponseHead): void;
+  /** Between proxies only: says that nothing was processed, so that the caller may try another endpoint. Instead of a response. */
+  refuse?(failure: Failure): void;
 }
 
 export interface ServerStreamEvents {

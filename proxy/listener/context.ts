@@ -1,0 +1,45 @@
+// What every listener needs: the table in force, and the parts that outlive it.
+import type { Failure } from "../http/failure.ts";
+import type { ServerStream } from "../http/stream.ts";
+import { Exchange } from "../route/exchange.ts";
+import { replyTo } from "../route/replies.ts";
+import type { Routing } from "../route/routing.ts";
+import type { Random } from "../route/split.ts";
+import type { Table } from "../route/table.ts";
+import type { AccessLog } from "../telemetry/access-log.ts";
+import type { Counters } from "../telemetry/counters.ts";
+import type { Identity } from "../tls/identity.ts";
+import type { Applications } from "../upstream/application.ts";
+import type { Endpoints } from "../upstream/endpoints.ts";
+
+export interface ProxyContext {
+  /** The table in force. Only called once a first one is there. */
+  readonly table: () => Table;
+  readonly endpoints: Endpoints;
+  readonly applications: Applications;
+  readonly identity: Identity;
+  readonly counters: Counters;
+  readonly log: AccessLog;
+  readonly random: Random;
+}
+
+export function startExchange(context: ProxyContext, stream: ServerStream, routing: Routing): void {
+  new Exchange(stream, routing, context).start();
+}
+
+/** Answers a request that gets no routing at all, and writes why. */
+export function refuseRequest(context: ProxyContext, stream: ServerStream, reason: Failure): void {
+  stream.events = { onData: ignore, onEnd: ignore, onAbort: ignore, onDrain: ignore };
+  const { head, body } = replyTo(reason);
+  stream.respond(head);
+  stream.write(body);
+  stream.end(null);
+  const { method, target, authority } = stream.head;
+  context.log.line(
+    `[devmesh] ${head.status} ${reason.flag} ${method} ${JSON.stringify(target)} for ${JSON.stringify(authority)} from ${stream.peer.identity ?? stream.peer.address}: ${reason.reason}`,
+  );
+}
+
+function ignore(): void {
+  // The rest of a refused request is nobody's.
+}

@@ -1,0 +1,171 @@
+// Connections that the application opens, redirected to 15001: to a service of the mesh, to one container of it, or past it.
+import net from "node:net";
+import type { OriginalDestination } from "../capture/original-destination.ts";
+import { ownPorts } from "../capture/ports.ts";
+import type { Edge } from "../contract/report.ts";
+import { failure } from "../http/failure.ts";
+import type { ServerStream } from "../http/stream.ts";
+import { defaultLimits } from "../http1/limits.ts";
+import { serveHttp1 } from "../http1/server-connection.ts";
+import { bindingOf, decide, hostOf } from "../route/decide.ts";
+import { OutboundRouting } from "../route/outbound-routing.ts";
+import type { Binding, Table } from "../route/table.ts";
+import { sniff } from "../tcp/sniff.ts";
+import { splice } from "../tcp/splice.ts";
+import { continueTrace } from "../telemetry/trace.ts";
+import type { Connections } from "./connections.ts";
+import { type ProxyContext, refuseRequest, startExchange } from "./context.ts";
+import { tcpIdleTimeoutMs, tunnel } from "./tunnel.ts";
+
+/** A client that says nothing for this long is a server-first protocol: its connection goes on as TCP. */
+export const sniffTimeoutMs = 200;
+
+export interface OutboundDeps {
+  readonly context: ProxyContext;
+  readonly originalDestination: (socket: net.Socket) => OriginalDestination | null;
+  readonly connections: Connections;
+}
+
+export function acceptOutbound(socket: net.Socket, deps: OutboundDeps): void {
+  const { context } = deps;
+  const dialled = deps.originalDestination(socket);
+  if (dialled === null || isLoop(context.table(), dialled)) {
+    context.counters.count("loopsClosed");
+    socket.destroy();
+    return;
+  }
+  const table = context.table();
+  const binding = table.byAddress.get(dialled.address) ?? null;
+  if (binding === null) {
+    if (!table.httpPorts.has(dialled.port)) passThrough(context, socket, { dialled, initial: Buffer.alloc(0) });
+    else void sniffUnknown(socket, dialled, deps);
+    return;
+  }
+  const protocol = binding.service.ports.get(dialled.port)?.protocol ?? "auto";
+  if (protocol === "http") serveOutboundHttp(socket, { binding, port: dialled.port, initial: Buffer.alloc(0) }, deps);
+  else if (protocol === "tcp") void tunnel(context, socket, { binding, port: dialled.port, initial: Buffer.alloc(0) });
+  else void sniffKnown(socket, { binding, port: dialled.port }, deps);
+}
+
+/** A connect to one of the proxy's own ports would come back to itself until descriptors run out. */
+function isLoop(table: Table, dialled: OriginalDestination): boolean {
+  return (
+    ownPorts.has(dialled.port) && (table.node.addresses.includes(dialled.address) || dialled.address.startsWith("127."))
+  );
+}
+
+async function sniffKnown(
+  socket: net.Socket,
+  to: { binding: Binding; port: number },
+  deps: OutboundDeps,
+): Promise<void> {
+  const { kind, bytes } = await sniff(socket, { timeoutMs: sniffTimeoutMs });
+  if (kind === "closed") socket.destroy();
+  else if (kind === "http1") serveOutboundHttp(socket, { ...to, initial: bytes }, deps);
+  else await tunnel(deps.context, socket, { ...to, initial: bytes });
+}
+
+/** An address that the mesh does not know, on a port where it speaks HTTP: the Host may still name one of its services. */
+async function sniffUnknown(socket: net.Socket, dialled: OriginalDestination, deps: OutboundDeps): Promise<void> {
+  const { kind, bytes } = await sniff(socket, { timeoutMs: sniffTimeoutMs });
+  if (kind === "closed") {
+    socket.destroy();
+    return;
+  }
+  const host =
+    kind === "http1" ? /\r\nhost:[ \t]*([^\r\n]*?)[ \t]*\r\n/i.exec(bytes.toString("latin1"))?.[1] : undefined;
+  const binding = host === undefined ? undefined : deps.context.table().byHost.get(hostOf(host));
+  if (binding?.service.ports.has(dialled.port)) {
+    serveOutboundHttp(socket, { binding, port: dialled.port, initial: bytes }, deps);
+  } else {
+    passThrough(deps.context, socket, { dialled, initial: bytes });
+  }
+}
+
+function serveOutboundHttp(
+  socket: net.Socket,
+  to: { binding: Binding; port: number; initial: Buffer },
+  deps: OutboundDeps,
+): void {
+  const { context } = deps;
+  const peer = { address: socket.remoteAddress ?? "unknown", identity: null };
+  const { binding, port, initial } = to;
+  const connection = serveHttp1(socket, {
+    peer,
+    scheme: "http",
+    limits: defaultLimits,
+    initial,
+    onRequest: (stream) => routeRequest(context, stream, { binding, port }),
+    onClose: () => deps.connections.remove(connection),
+  });
+  deps.connections.add(connection);
+}
+
+/** Routes one request that left the application (or came to a gateway). */
+export function routeRequest(
+  context: ProxyContext,
+  stream: ServerStream,
+  dialled: { binding: Binding | null; port: number },
+  options: { byHost: boolean } = { byHost: true },
+): void {
+  const table = context.table();
+  continueTrace(stream.head.fields);
+  // The table may be newer than the connection: the binding is looked up again by name.
+  const known = current(table, dialled.binding);
+  // A gateway serves what its listener names: a Host that a stranger writes must not open other services.
+  const binding = options.byHost ? bindingOf(table, stream.head, { ...dialled, binding: known }) : known;
+  if (binding === null) {
+    const reason = `no service of the mesh is called ${stream.head.authority || "(no Host)"} on port ${dialled.port}`;
+    refuseRequest(context, stream, failure("NR", 404, "route_not_found", reason));
+    return;
+  }
+  const decision = decide(table, stream.head, { binding, port: dialled.port });
+  if (decision.kind === "fail") refuseRequest(context, stream, decision.failure);
+  else startExchange(context, stream, new OutboundRouting(decision, context));
+}
+
+function current(table: Table, binding: Binding | null): Binding | null {
+  if (binding === null) return null;
+  const service = table.services.get(binding.service.config.name);
+  return service === undefined || service === binding.service ? binding : { ...binding, service };
+}
+
+function passThrough(
+  context: ProxyContext,
+  socket: net.Socket,
+  to: { dialled: OriginalDestination; initial: Buffer },
+): void {
+  const { dialled, initial } = to;
+  const upstream = net.connect({ host: dialled.address, port: dialled.port, allowHalfOpen: true, noDelay: true });
+  const series = context.counters.tcp(passThroughEdge(context, "-"));
+  series.opened++;
+  series.sentBytes += initial.length;
+  if (initial.length > 0) upstream.write(initial);
+  splice(socket, upstream, {
+    idleTimeoutMs: tcpIdleTimeoutMs,
+    onBytes: (direction, bytes) => {
+      if (direction === "a-to-b") series.sentBytes += bytes;
+      else series.receivedBytes += bytes;
+    },
+    onClose: () => {
+      series.closed++;
+    },
+  });
+}
+
+function passThroughEdge(context: ProxyContext, flags: string): Edge {
+  const { node } = context.table();
+  return {
+    reporter: "source",
+    sourceWorkload: node.workload,
+    sourceService: node.service,
+    sourceVersion: node.version ?? "unknown",
+    sourcePrincipal: node.identity,
+    destinationWorkload: "unknown",
+    destinationService: "PassthroughCluster",
+    destinationVersion: "unknown",
+    destinationPrincipal: "unknown",
+    security: "none",
+    flags,
+  };
+}

@@ -1,0 +1,204 @@
+// TCP through the mesh: one TLS connection per tunnel, no framing, the name in SNI says where it goes.
+import type net from "node:net";
+import type { TLSSocket } from "node:tls";
+import { peerPort } from "../capture/ports.ts";
+import type { EndpointConfig } from "../contract/config.ts";
+import type { Edge } from "../contract/report.ts";
+import { type Failure, failure } from "../http/failure.ts";
+import { noEndpoint } from "../route/outbound-routing.ts";
+import type { Binding, Service } from "../route/table.ts";
+import { splice } from "../tcp/splice.ts";
+import { alpnTunnel } from "../tls/alpn.ts";
+import { connectPeer } from "../tls/connect-peer.ts";
+import { sniName } from "../tls/sni-name.ts";
+import type { Endpoint } from "../upstream/endpoint.ts";
+import type { ProxyContext } from "./context.ts";
+
+/** Endpoints tried before a connection is given up. */
+const triesMax = 3;
+const connectTimeoutMs = 5000;
+/** Istio's TCP idle timeout. */
+export const tcpIdleTimeoutMs = 3_600_000;
+
+export interface TunnelRequest {
+  readonly binding: Binding;
+  /** The port that was dialled. */
+  readonly port: number;
+  /** Bytes already read from the client by sniffing. */
+  readonly initial: Buffer;
+}
+
+/** Connects the client to an endpoint of the service, or resets it and says why in the log. */
+export async function tunnel(context: ProxyContext, client: net.Socket, request: TunnelRequest): Promise<void> {
+  const choice = chooseDestination(context, request);
+  if ("flag" in choice) {
+    refuseTunnel(context, client, {
+      service: request.binding.service,
+      version: request.binding.version,
+      reason: choice,
+    });
+    return;
+  }
+  const { service, port, version, candidates } = choice;
+  const tried: Endpoint[] = [];
+  let reason: Failure = noEndpoint(service, version);
+  while (tried.length < triesMax && !client.destroyed) {
+    const endpoint = await nextEndpoint(context, { service, candidates, tried });
+    if (endpoint === null || tried.includes(endpoint)) break;
+    tried.push(endpoint);
+    endpoint.begin();
+    const peer = await openPeer(context, { endpoint, service, port, version }).catch((error: Error) => error);
+    if (peer instanceof Error) {
+      reason = failure("UF", 503, "upstream_reset_before_response_started{connection_failure}", peer.message, {
+        isUnprocessed: true,
+      });
+      endpoint.end(reason);
+      continue;
+    }
+    if (client.destroyed) {
+      peer.destroy();
+      endpoint.end(null);
+      return;
+    }
+    join(context, { client, peer, endpoint, service, initial: request.initial });
+    return;
+  }
+  refuseTunnel(context, client, { service, version, reason });
+}
+
+interface Choice {
+  readonly service: Service;
+  readonly port: number;
+  readonly version: string | null;
+  readonly candidates: (service: Service) => readonly EndpointConfig[];
+}
+
+function chooseDestination(context: ProxyContext, { binding, port }: TunnelRequest): Choice | Failure {
+  const { service, version, endpointId } = binding;
+  const portOf = (of: Service, dialled: number) => of.ports.get(dialled)?.number ?? dialled;
+  if (endpointId !== null || version !== null) {
+    const fits = (endpoint: EndpointConfig) =>
+      endpointId === null ? endpoint.version === version : endpoint.id === endpointId;
+    return { service, port: portOf(service, port), version, candidates: (current) => current.endpoints.filter(fits) };
+  }
+  const destination = service.tcp.next();
+  if (destination === null) return noEndpoint(service, null);
+  const to = destination.service === service.config.name ? service : context.table().services.get(destination.service);
+  if (to === undefined) return failure("NC", 503, "cluster_not_found", `${destination.service} is not in the mesh`);
+  const { subset } = destination;
+  return {
+    service: to,
+    port: portOf(to, destination.port ?? port),
+    version: subset,
+    candidates: (current) =>
+      subset === null ? current.endpoints : current.endpoints.filter((endpoint) => endpoint.subsets.includes(subset)),
+  };
+}
+
+/** Waits for a first endpoint as long as the service says. */
+async function nextEndpoint(
+  context: ProxyContext,
+  options: { service: Service; candidates: Choice["candidates"]; tried: readonly Endpoint[] },
+): Promise<Endpoint | null> {
+  const { service, candidates, tried } = options;
+  const pick = () => {
+    const current = context.table().services.get(service.config.name) ?? service;
+    return context.endpoints.pick(candidates(current), tried);
+  };
+  const now = pick();
+  if (now !== null || tried.length > 0 || service.config.waitForEndpointsMs === 0) return now;
+  return await new Promise((resolve) => {
+    const finish = (endpoint: Endpoint | null) => {
+      clearTimeout(timer);
+      cancel();
+      resolve(endpoint);
+    };
+    const timer = setTimeout(() => finish(null), service.config.waitForEndpointsMs);
+    const cancel = context.endpoints.onChange(() => {
+      const endpoint = pick();
+      if (endpoint !== null) finish(endpoint);
+    });
+  });
+}
+
+async function openPeer(
+  context: ProxyContext,
+  { endpoint, service, port, version }: { endpoint: Endpoint; service: Service; port: number; version: string | null },
+): Promise<TLSSocket> {
+  return await new Promise((resolve, reject) => {
+    const socket = connectPeer({
+      address: endpoint.config.address,
+      port: peerPort,
+      servername: sniName({ service: service.config.name, namespace: service.config.namespace, port, subset: version }),
+      alpn: alpnTunnel,
+      expectedIdentity: service.config.identity,
+      identity: context.identity,
+      timeoutMs: connectTimeoutMs,
+    });
+    socket.once("error", reject);
+    socket.once("close", () => reject(new Error(`${endpoint.workload} closed the connection during the handshake`)));
+    socket.once("secureConnect", () => {
+      socket.off("error", reject);
+      resolve(socket);
+    });
+  });
+}
+
+function join(
+  context: ProxyContext,
+  parts: { client: net.Socket; peer: TLSSocket; endpoint: Endpoint; service: Service; initial: Buffer },
+): void {
+  const { client, peer, endpoint, service, initial } = parts;
+  const edge = tunnelEdge(context, { service, workload: endpoint.workload, version: endpoint.version, flags: "-" });
+  const series = context.counters.tcp(edge);
+  series.opened++;
+  if (initial.length > 0) {
+    peer.write(initial);
+    series.sentBytes += initial.length;
+  }
+  splice(client, peer, {
+    idleTimeoutMs: tcpIdleTimeoutMs,
+    onBytes: (direction, bytes) => {
+      if (direction === "a-to-b") series.sentBytes += bytes;
+      else series.receivedBytes += bytes;
+    },
+    onClose: () => {
+      series.closed++;
+      endpoint.end(null);
+    },
+  });
+}
+
+function refuseTunnel(
+  context: ProxyContext,
+  client: net.Socket,
+  { service, version, reason }: { service: Service; version: string | null; reason: Failure },
+): void {
+  const series = context.counters.tcp(
+    tunnelEdge(context, { service, workload: "unknown", version: version ?? "unknown", flags: reason.flag }),
+  );
+  series.opened++;
+  series.closed++;
+  context.log.line(`[devmesh] ${reason.flag} connection to ${service.config.name} reset: ${reason.reason}`);
+  client.resetAndDestroy();
+}
+
+function tunnelEdge(
+  context: ProxyContext,
+  to: { service: Service; workload: string; version: string; flags: string },
+): Edge {
+  const { node } = context.table();
+  return {
+    reporter: "source",
+    sourceWorkload: node.workload,
+    sourceService: node.service,
+    sourceVersion: node.version ?? "unknown",
+    sourcePrincipal: node.identity,
+    destinationWorkload: to.workload,
+    destinationService: to.service.config.name,
+    destinationVersion: to.version,
+    destinationPrincipal: to.service.config.identity,
+    security: to.workload === "unknown" ? "unknown" : "mutual_tls",
+    flags: to.flags,
+  };
+}

@@ -1,0 +1,73 @@
+// The routing of a request that came in for the application behind this proxy.
+import type { Edge } from "../contract/report.ts";
+import { type Failure, failure } from "../http/failure.ts";
+import type { OutgoingRequest, Peer } from "../http/stream.ts";
+import type { Application } from "../upstream/application.ts";
+import type { Routing, Target } from "./routing.ts";
+import type { Table } from "./table.ts";
+
+export class InboundRouting implements Routing {
+  readonly #table: Table;
+  readonly #application: Application;
+  readonly #peer: Peer;
+  readonly destination: OutgoingRequest["destination"];
+  readonly timeoutMs = 0;
+  readonly waitMs = 0;
+  readonly routeName = "default";
+
+  constructor(options: { table: Table; application: Application; peer: Peer }) {
+    this.#table = options.table;
+    this.#application = options.application;
+    this.#peer = options.peer;
+    const { node } = options.table;
+    this.destination = { service: node.service, port: options.application.port, version: node.version };
+  }
+
+  get retry() {
+    return this.#application.retry;
+  }
+
+  get cluster(): string {
+    return `inbound|${this.#application.port}||`;
+  }
+
+  target(tried: readonly Target[]): Target | null {
+    return this.#application.target(tried);
+  }
+
+  onTargets(): () => void {
+    return () => undefined;
+  }
+
+  missing(): Failure {
+    const { node } = this.#table;
+    return failure("UH", 503, "no_healthy_upstream", `${node.workload} has no address to reach its application at`, {
+      isUnprocessed: true,
+    });
+  }
+
+  edge(_target: Target | null, flags: string): Edge {
+    return inboundEdge(this.#table, this.#peer, flags);
+  }
+}
+
+/** Source labels of a call that came in: from the peer's certificate, and from its address where the mesh knows that. */
+export function inboundEdge(table: Table, peer: Peer, flags: string): Edge {
+  const { node } = table;
+  const known = table.byAddress.get(peer.address);
+  const endpoint = known?.service.endpoints.find((candidate) => candidate.id === known.endpointId);
+  const isKnown = endpoint !== undefined && peer.identity === known?.service.config.identity;
+  return {
+    reporter: "destination",
+    sourceWorkload: isKnown ? endpoint.workload : "unknown",
+    sourceService: peer.identity === null ? "unknown" : peer.identity.slice(peer.identity.lastIndexOf("/") + 1),
+    sourceVersion: (isKnown ? endpoint.version : null) ?? "unknown",
+    sourcePrincipal: peer.identity ?? "unknown",
+    destinationWorkload: node.workload,
+    destinationService: node.service,
+    destinationVersion: node.version ?? "unknown",
+    destinationPrincipal: node.identity,
+    security: peer.identity === null ? "none" : "mutual_tls",
+    flags,
+  };
+}

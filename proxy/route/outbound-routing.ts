@@ -1,0 +1,86 @@
+// The routing of a request that leaves this workload for a service of the mesh.
+import type { Edge } from "../contract/report.ts";
+import { type Failure, failure } from "../http/failure.ts";
+import type { OutgoingRequest } from "../http/stream.ts";
+import type { Endpoints } from "../upstream/endpoints.ts";
+import type { Decision } from "./decide.ts";
+import type { Routing, Target } from "./routing.ts";
+import type { Service, Table } from "./table.ts";
+
+type Forward = Extract<Decision, { kind: "forward" }>;
+
+export interface OutboundDeps {
+  /** The table in force now: a request that waits sees endpoints that came after it. */
+  readonly table: () => Table;
+  readonly endpoints: Endpoints;
+}
+
+export class OutboundRouting implements Routing {
+  readonly #decision: Forward;
+  readonly #deps: OutboundDeps;
+  readonly destination: OutgoingRequest["destination"];
+
+  constructor(decision: Forward, deps: OutboundDeps) {
+    this.#decision = decision;
+    this.#deps = deps;
+    this.destination = { service: decision.service.config.name, port: decision.port, version: decision.version };
+  }
+
+  get routeName(): string {
+    return this.#decision.routeName;
+  }
+
+  get cluster(): string {
+    const { service, port, version } = this.#decision;
+    return `outbound|${port}|${version ?? ""}|${service.config.fqdn}`;
+  }
+
+  get timeoutMs(): number {
+    return this.#decision.timeoutMs;
+  }
+
+  get retry() {
+    return this.#decision.retry;
+  }
+
+  get waitMs(): number {
+    return this.#decision.service.config.waitForEndpointsMs;
+  }
+
+  target(tried: readonly Target[]): Target | null {
+    const { service, candidates } = this.#decision;
+    const current = this.#deps.table().services.get(service.config.name) ?? service;
+    return this.#deps.endpoints.pick(candidates(current), tried);
+  }
+
+  onTargets(callback: () => void): () => void {
+    return this.#deps.endpoints.onChange(callback);
+  }
+
+  missing(): Failure {
+    return noEndpoint(this.#decision.service, this.#decision.version);
+  }
+
+  edge(target: Target | null, flags: string): Edge {
+    const { node } = this.#deps.table();
+    const { service, version } = this.#decision;
+    return {
+      reporter: "source",
+      sourceWorkload: node.workload,
+      sourceService: node.service,
+      sourceVersion: node.version ?? "unknown",
+      sourcePrincipal: node.identity,
+      destinationWorkload: target?.workload ?? "unknown",
+      destinationService: service.config.name,
+      destinationVersion: target?.version ?? version ?? "unknown",
+      destinationPrincipal: target === null ? "unknown" : service.config.identity,
+      security: target === null ? "unknown" : "mutual_tls",
+      flags,
+    };
+  }
+}
+
+export function noEndpoint(service: Service, version: string | null): Failure {
+  const what = version === null ? service.config.name : `${service.config.name} version ${version}`;
+  return failure("UH", 503, "no_healthy_upstream", `${what} has no running, ready container`, { isUnprocessed: true });
+}

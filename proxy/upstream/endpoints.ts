@@ -1,0 +1,80 @@
+// All endpoints that this proxy knows, kept across reloads, and the choice among them.
+import type { EndpointConfig } from "../contract/config.ts";
+import { failure } from "../http/failure.ts";
+import type { Random } from "../route/split.ts";
+import type { Table } from "../route/table.ts";
+import { leastRequest } from "./balance.ts";
+import { Endpoint, type EndpointUpstreams } from "./endpoint.ts";
+
+export class Endpoints {
+  readonly #byId = new Map<string, Endpoint>();
+  readonly #open: (config: EndpointConfig, identity: string) => EndpointUpstreams;
+  readonly #random: Random;
+  readonly #listeners = new Set<() => void>();
+
+  constructor(deps: { random: Random; open: (config: EndpointConfig, identity: string) => EndpointUpstreams }) {
+    this.#open = deps.open;
+    this.#random = deps.random;
+  }
+
+  /** Follows a new table: endpoints that it does not have any more lose their connections at once. */
+  apply(table: Table): void {
+    const seen = new Set<string>();
+    for (const service of table.services.values()) {
+      for (const config of service.endpoints) {
+        seen.add(config.id);
+        const known = this.#byId.get(config.id);
+        const gone = failure(
+          "UC",
+          503,
+          "upstream_reset_before_response_started{connection_termination}",
+          `${config.workload} was restarted`,
+        );
+        if (known !== undefined) known.update(config, gone);
+        else this.#byId.set(config.id, new Endpoint(config, service.config.identity, this.#open));
+      }
+    }
+    for (const [id, endpoint] of this.#byId) {
+      if (seen.has(id)) continue;
+      this.#byId.delete(id);
+      endpoint.close(
+        failure(
+          "UC",
+          503,
+          "upstream_reset_before_response_started{connection_termination}",
+          `${endpoint.workload} stopped while it was answering`,
+        ),
+      );
+    }
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  get(id: string): Endpoint | null {
+    return this.#byId.get(id) ?? null;
+  }
+
+  /** One of the candidates: not tried before if possible, not failing lately if possible. Null: there are none. */
+  pick(candidates: readonly EndpointConfig[], tried: readonly unknown[]): Endpoint | null {
+    let endpoints = candidates.flatMap((config) => this.#byId.get(config.id) ?? []);
+    if (tried.length > 0) endpoints = preferred(endpoints, (endpoint) => !tried.includes(endpoint));
+    if (endpoints.length > 1) endpoints = preferred(endpoints, (endpoint) => !endpoint.isAvoided);
+    return leastRequest(endpoints, this.#random);
+  }
+
+  /** Calls back after every change of the table until cancelled. */
+  onChange(callback: () => void): () => void {
+    this.#listeners.add(callback);
+    return () => this.#listeners.delete(callback);
+  }
+
+  close(): void {
+    for (const endpoint of this.#byId.values())
+      endpoint.close(failure("LR", 503, "local_reset", "the proxy is stopping"));
+    this.#byId.clear();
+  }
+}
+
+function preferred<T>(all: T[], isPreferred: (item: T) => boolean): T[] {
+  const some = all.filter(isPreferred);
+  return some.length > 0 ? some : all;
+}

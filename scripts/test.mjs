@@ -30,7 +30,9 @@ async function main(argv) {
 function count(exitCode) {
   try {
     const { numPassedTests, numFailedTests, testResults } = JSON.parse(readFileSync(report, "utf8"));
-    const broken = testResults.filter((file) => file.status === "failed" && !file.assertionResults.some((one) => one.status === "failed"));
+    const broken = testResults.filter(
+      (file) => file.status === "failed" && !file.assertionResults.some((one) => one.status === "failed"),
+    );
     const failed = numFailedTests + broken.length;
     // An unhandled error fails the run without failing a test.
     return { passed: numPassedTests, failed: failed === 0 && exitCode !== 0 ? 1 : failed };

@@ -62,12 +62,19 @@ function canBuild(engine) {
 
 async function pull(image) {
   const log = freshLog(logFile("docker-pull"));
-  await logged({ command: "docker", args: ["pull", image], log, what: `docker pull ${image} failed`, hint: `docker pull ${image}` });
+  await logged({
+    command: "docker",
+    args: ["pull", image],
+    log,
+    what: `docker pull ${image} failed`,
+    hint: `docker pull ${image}`,
+  });
 }
 
 async function bootstrapDebian(tag) {
   const log = freshLog(logFile("debootstrap"));
-  const hasDebootstrap = existsSync("/usr/sbin/debootstrap") && existsSync("/usr/share/keyrings/debian-archive-keyring.gpg");
+  const hasDebootstrap =
+    existsSync("/usr/sbin/debootstrap") && existsSync("/usr/share/keyrings/debian-archive-keyring.gpg");
   if (!hasDebootstrap) await installPackages(["debootstrap", "debian-archive-keyring"], log);
   const mirror = await debianMirror();
   const folder = mkdtempSync(path.join("/var/tmp", "devmesh-debootstrap-"));
@@ -82,10 +89,20 @@ async function bootstrapDebian(tag) {
       hint,
     });
     slim(folder, mirror);
-    const changes = ['CMD ["bash"]', "ENV LANG=C.UTF-8", "LABEL dev.devmesh.image=base"].flatMap((line) => ["--change", line]);
+    const changes = ['CMD ["bash"]', "ENV LANG=C.UTF-8", "LABEL dev.devmesh.image=base"].flatMap((line) => [
+      "--change",
+      line,
+    ]);
     await logged({
       command: "bash",
-      args: ["-c", 'set -o pipefail; tar -C "$0" --numeric-owner -c . | docker import "$@"', folder, ...changes, "-", tag],
+      args: [
+        "-c",
+        'set -o pipefail; tar -C "$0" --numeric-owner -c . | docker import "$@"',
+        folder,
+        ...changes,
+        "-",
+        tag,
+      ],
       log,
       what: "docker import of the Debian base failed",
       hint,
@@ -97,7 +114,14 @@ async function bootstrapDebian(tag) {
 
 // What Debian's own slim images leave out, and the security suite, which debootstrap does not write.
 function slim(folder, mirror) {
-  for (const waste of ["var/cache/apt/archives", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale", "var/log"]) {
+  for (const waste of [
+    "var/cache/apt/archives",
+    "var/lib/apt/lists",
+    "usr/share/doc",
+    "usr/share/man",
+    "usr/share/locale",
+    "var/log",
+  ]) {
     const full = path.join(folder, waste);
     for (const name of existsSync(full) ? readdirSync(full) : []) rmSync(path.join(full, name), { recursive: true });
   }
@@ -105,21 +129,38 @@ function slim(folder, mirror) {
   const lines = [`deb ${mirror} ${SUITE} main`, `deb ${mirror} ${SUITE}-updates main`];
   if (/\/debian\/?$/.test(mirror)) lines.push(`deb ${security} ${SUITE}-security main`);
   writeFileSync(path.join(folder, "etc/apt/sources.list"), `${lines.join("\n")}\n`);
-  writeFileSync(path.join(folder, "etc/apt/apt.conf.d/90slim"), 'Acquire::Languages "none";\nAPT::Install-Recommends "false";\n');
+  writeFileSync(
+    path.join(folder, "etc/apt/apt.conf.d/90slim"),
+    'Acquire::Languages "none";\nAPT::Install-Recommends "false";\n',
+  );
 }
 
 async function debianMirror() {
   if (process.env.DEVMESH_DEBIAN_MIRROR) return process.env.DEVMESH_DEBIAN_MIRROR;
   const format = ["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Origin: Debian", "Label: Debian"];
   const { stdout } = await capture("apt-get", format);
-  return stdout.split("\n").find((line) => /^https?:/.test(line))?.replace(/\/$/, "") ?? DEFAULT_MIRROR;
+  return (
+    stdout
+      .split("\n")
+      .find((line) => /^https?:/.test(line))
+      ?.replace(/\/$/, "") ?? DEFAULT_MIRROR
+  );
 }
 
 async function addNode(local) {
   const folder = path.dirname(nodeBinary(process.arch));
   await logged({
     command: "docker",
-    args: ["build", "--build-arg", `BASE=${local.debian}`, "-t", local.node, "-f", path.join(root, "compose/node.Dockerfile"), folder],
+    args: [
+      "build",
+      "--build-arg",
+      `BASE=${local.debian}`,
+      "-t",
+      local.node,
+      "-f",
+      path.join(root, "compose/node.Dockerfile"),
+      folder,
+    ],
     log: freshLog(logFile("image-node")),
     what: "the image with the pinned Node could not be built",
     hint: "see the log, then run this again",

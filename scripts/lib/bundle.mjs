@@ -48,8 +48,13 @@ async function build(esbuild, { entry, file, shebang }) {
       external: ["cpu-features", "*.node", "term.js", "pty.js"],
     });
   } catch (error) {
-    const text = (error.errors ?? []).map((one) => `${one.location?.file ?? ""}:${one.location?.line ?? 0} ${one.text}`);
-    throw new SetupError({ what: `bundling ${entry} failed\n  ${text.join("\n  ") || error.message}`, hint: "mend the sources" });
+    const text = (error.errors ?? []).map(
+      (one) => `${one.location?.file ?? ""}:${one.location?.line ?? 0} ${one.text}`,
+    );
+    throw new SetupError({
+      what: `bundling ${entry} failed\n  ${text.join("\n  ") || error.message}`,
+      hint: "mend the sources",
+    });
   }
   return { file, bytes: readFileSync(outfile).length };
 }
@@ -81,9 +86,12 @@ const bundledBlessed = {
 
 function staticWidgets(source) {
   const names = /widget\.classes = (\[[^\]]*\])/.exec(source)?.[1]?.match(/\w+/g) ?? [];
-  const table = names.map((name) => `${JSON.stringify(name.toLowerCase())}: () => require("./widgets/${name.toLowerCase()}")`);
+  const table = names.map(
+    (name) => `${JSON.stringify(name.toLowerCase())}: () => require("./widgets/${name.toLowerCase()}")`,
+  );
   const replaced = source.replace("require('./widgets/' + file)", "widgetModules[file]()");
-  if (names.length === 0 || replaced === source) throw new Error("blessed's widget.js has changed: adapt staticWidgets");
+  if (names.length === 0 || replaced === source)
+    throw new Error("blessed's widget.js has changed: adapt staticWidgets");
   return `const widgetModules = { ${table.join(", ")} };\n${replaced}`;
 }
 
@@ -98,7 +106,13 @@ function copyResources() {
 
 /** koffi's native part for a platform, where npm installed it, or null. */
 export function nativeKoffiFile(platform, arch) {
-  const file = path.join(root, "node_modules/@koromix", `koffi-${platform}-${arch}`, `${platform}_${arch}`, "koffi.node");
+  const file = path.join(
+    root,
+    "node_modules/@koromix",
+    `koffi-${platform}-${arch}`,
+    `${platform}_${arch}`,
+    "koffi.node",
+  );
   return existsSync(file) ? file : null;
 }
 

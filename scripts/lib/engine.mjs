@@ -44,7 +44,9 @@ async function provide(engine) {
   }
   if (engine.compose === null) packages.push("docker-compose");
   if (packages.length > 0) {
-    say(`${engine.kind === "running" ? "No compose command" : "No Docker engine answers"}: installing ${packages.join(", ")} with apt-get`);
+    say(
+      `${engine.kind === "running" ? "No compose command" : "No Docker engine answers"}: installing ${packages.join(", ")} with apt-get`,
+    );
     await installDocker(packages);
   }
   if (engine.kind !== "running") await startEngine(async () => (await findEngine()).kind === "running");
@@ -72,27 +74,35 @@ async function ask(env) {
   if (code === 127) return { kind: "missing", detail: "the docker command is not there" };
   const info = parse(stdout);
   if (typeof info?.ServerVersion === "string" && info.ServerVersion !== "") {
-    const arch = { x86_64: "x64", amd64: "x64", aarch64: "arm64", arm64: "arm64" }[info.Architecture] ?? info.Architecture;
+    const arch =
+      { x86_64: "x64", amd64: "x64", aarch64: "arm64", arm64: "arm64" }[info.Architecture] ?? info.Architecture;
     return { kind: "running", version: info.ServerVersion, arch, os: info.OSType };
   }
-  const detail = [...(info?.ServerErrors ?? []), stderr.trim()].join(" ").trim() || `docker info ended with code ${code}`;
+  const detail =
+    [...(info?.ServerErrors ?? []), stderr.trim()].join(" ").trim() || `docker info ended with code ${code}`;
   return { kind: /permission denied/i.test(detail) ? "denied" : "silent", detail };
 }
 
 function findCompose() {
-  if (pluginFolders.some((folder) => existsSync(path.join(folder, process.platform === "win32" ? "docker-compose.exe" : "docker-compose"))))
+  if (
+    pluginFolders.some((folder) =>
+      existsSync(path.join(folder, process.platform === "win32" ? "docker-compose.exe" : "docker-compose")),
+    )
+  )
     return "docker compose";
   return isInPath("docker-compose") ? "docker-compose" : null;
 }
 
 function cannotGoOn(engine) {
   const start = {
-    missing: "install Docker (https://docs.docker.com/engine/install/), for example: sudo apt-get install docker.io iptables docker-compose",
+    missing:
+      "install Docker (https://docs.docker.com/engine/install/), for example: sudo apt-get install docker.io iptables docker-compose",
     silent: process.env.DOCKER_HOST
       ? `start the engine behind DOCKER_HOST=${process.env.DOCKER_HOST}, or unset DOCKER_HOST`
       : "start Docker: sudo systemctl start docker (Linux), or open Docker Desktop",
     denied: `give your user access: sudo usermod -aG docker ${process.env.USER ?? "$USER"} && newgrp docker`,
-    running: "install compose: sudo apt-get install docker-compose (or docker-compose-plugin from Docker's own repository)",
+    running:
+      "install compose: sudo apt-get install docker-compose (or docker-compose-plugin from Docker's own repository)",
   };
   return new SetupError({
     what: engine.kind === "running" ? "there is no compose command" : `no Docker engine answers: ${engine.detail}`,

@@ -17,7 +17,9 @@ export async function imagesStep(engine) {
   const known = await listImages();
   const wanted = recipes.filter((recipe) => recipe !== null);
   // With everything there no registry is asked: either pair of bases will do.
-  const complete = [published, localBases(engine.arch)].find((bases) => wanted.every((one) => known.has(tagOf(one, bases))));
+  const complete = [published, localBases(engine.arch)].find((bases) =>
+    wanted.every((one) => known.has(tagOf(one, bases))),
+  );
   const bases = complete ?? (await provideBases(engine, known));
   const missing = wanted.filter((recipe) => !known.has(tagOf(recipe, bases)));
   for (const recipe of missing) await build(recipe, bases);
@@ -47,7 +49,9 @@ function shopRecipe() {
   const folder = path.join(root, "sample-shop");
   const names = readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && /\.(ts|json)$/.test(entry.name))
-    .map((entry) => path.relative(folder, path.join(entry.parentPath ?? entry.path, entry.name)).replaceAll(path.sep, "/"))
+    .map((entry) =>
+      path.relative(folder, path.join(entry.parentPath ?? entry.path, entry.name)).replaceAll(path.sep, "/"),
+    )
     .sort();
   const sources = names.map((name) => ({ name: `shop/${name}`, content: readFileSync(path.join(folder, name)) }));
   return { name: "shop", base: "node", files: [dockerfile("shop.Dockerfile"), ...sources] };
@@ -71,8 +75,14 @@ function tagOf(recipe, bases) {
 async function listImages() {
   const args = ["image", "ls", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}"];
   const { code, stdout, stderr } = await capture("docker", args);
-  if (code !== 0) throw new SetupError({ what: `docker image ls failed: ${stderr.trim()}`, hint: "docker image ls", exitCode: 4 });
-  return new Map(stdout.split("\n").filter(Boolean).map((line) => line.split(" ")));
+  if (code !== 0)
+    throw new SetupError({ what: `docker image ls failed: ${stderr.trim()}`, hint: "docker image ls", exitCode: 4 });
+  return new Map(
+    stdout
+      .split("\n")
+      .filter(Boolean)
+      .map((line) => line.split(" ")),
+  );
 }
 
 async function build(recipe, bases) {
@@ -95,6 +105,12 @@ async function tagLatest(tags, known) {
   for (const [name, tag] of Object.entries(tags)) {
     const latest = `devmesh/${name}:latest`;
     if (!HAS_LATEST.has(name) || known.get(latest) === known.get(tag)) continue;
-    await logged({ command: "docker", args: ["tag", tag, latest], log: freshLog(logFile("docker-tag")), what: "docker tag failed", hint: null });
+    await logged({
+      command: "docker",
+      args: ["tag", tag, latest],
+      log: freshLog(logFile("docker-tag")),
+      what: "docker tag failed",
+      hint: null,
+    });
   }
 }

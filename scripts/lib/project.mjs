@@ -19,7 +19,11 @@ export function logFile(name) {
 
 /** The pinned Node of scripts/runtime; where its platform has none, the Node that runs this, if it is new enough. */
 export function pinnedNode() {
-  const folder = path.join(root, "node_modules", `node-${process.platform === "win32" ? "win" : process.platform}-${process.arch}`);
+  const folder = path.join(
+    root,
+    "node_modules",
+    `node-${process.platform === "win32" ? "win" : process.platform}-${process.arch}`,
+  );
   const binary = path.join(folder, "bin", process.platform === "win32" ? "node.exe" : "node");
   if (existsSync(binary)) return binary;
   if (Number(process.versions.node.split(".")[0]) >= NODE_MAJOR_MIN) return process.execPath;

@@ -23,7 +23,9 @@ export async function step(name, work) {
   if (isTerminal) process.stdout.write(`  ..  ${name}`);
   const finish = (mark, text) => {
     const seconds = ((performance.now() - start) / 1000).toFixed(2);
-    process.stdout.write(`${isTerminal ? "\r\u001b[K" : ""}  ${mark}  ${name}${text ? `: ${text}` : ""} (${seconds} s)\n`);
+    process.stdout.write(
+      `${isTerminal ? "\r\u001b[K" : ""}  ${mark}  ${name}${text ? `: ${text}` : ""} (${seconds} s)\n`,
+    );
   };
   try {
     const outcome = await work();

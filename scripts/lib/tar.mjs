@@ -25,7 +25,13 @@ function header(name, mode, size) {
   block.write("0", 156);
   block.write("ustar\u000000", 257);
   // The checksum is taken with its own field as spaces.
-  block.write(`${octal(block.reduce((sum, byte) => sum + byte, 0), 6)}\u0000 `, 148);
+  block.write(
+    `${octal(
+      block.reduce((sum, byte) => sum + byte, 0),
+      6,
+    )}\u0000 `,
+    148,
+  );
   return block;
 }
 

@@ -1,0 +1,94 @@
+// Which services compose files name, as far as it can be known without compose.
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { isAlias, isMap, isScalar, type Node, parseDocument } from "yaml";
+
+/** A compose file that is larger is left to compose itself. */
+const composeBytesMax = 4 * 1_048_576;
+/** Compose takes the first of these, and its override beside it. */
+const usualNames = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
+
+/**
+ * Names of the services in these files together, labels `devmesh.service` included, sorted. Null when they cannot be known for sure: a file
+ * that does not parse, `include:`, a service map with tags of compose's own (`!reset`), or no `services:` at all.
+ */
+export function readComposeServices(texts: readonly string[]): readonly string[] | null {
+  const names = new Set<string>();
+  for (const text of texts) {
+    const found = servicesOf(text);
+    if (found === null) return null;
+    for (const name of found) names.add(name);
+  }
+  return [...names].sort();
+}
+
+/** The same from files: those that mesh.yaml's `compose:` lists, else compose's usual ones in the folder. Null as above, or when one is missing. */
+export async function readComposeFiles(
+  folder: string,
+  files: readonly string[] | null,
+): Promise<readonly string[] | null> {
+  if (files !== null) {
+    const texts = await Promise.all(files.map((file) => readText(join(folder, file))));
+    return texts.every((text) => text !== null) ? readComposeServices(texts) : null;
+  }
+  for (const name of usualNames) {
+    const text = await readText(join(folder, name));
+    if (text === null) continue;
+    const overrides = await Promise.all(overrideNames(name).map((override) => readText(join(folder, override))));
+    return readComposeServices([text, ...overrides.filter((override) => override !== null)]);
+  }
+  return null;
+}
+
+function overrideNames(name: string): readonly string[] {
+  const stem = name.replace(/\.ya?ml$/, "");
+  return [`${stem}.override.yml`, `${stem}.override.yaml`];
+}
+
+async function readText(path: string): Promise<string | null> {
+  try {
+    const bytes = await readFile(path);
+    return bytes.length > composeBytesMax ? null : bytes.toString("utf8");
+  } catch {
+    // Whatever the reason, the list is not known; compose itself tells the user what is wrong with its files.
+    return null;
+  }
+}
+
+function servicesOf(text: string): readonly string[] | null {
+  try {
+    const document = parseDocument(text.replace(/^\uFEFF/, ""), { merge: true, uniqueKeys: false, logLevel: "silent" });
+    const root = document.contents;
+    if (document.errors.length > 0 || !isMap(root) || root.has("include")) return null;
+    const services = root.get("services", true) as Node | undefined;
+    if (!isMap(services) || services.tag?.startsWith("!") === true) return null;
+    const names: string[] = [];
+    for (const { key, value } of services.items) {
+      const isNamed = isScalar(key) && key.value !== null && key.value !== "<<";
+      if (!isNamed || (value as Node | null)?.tag?.startsWith("!") === true) return null;
+      names.push(typeof key.value === "string" ? key.value : (key.source ?? String(key.value)));
+      const service = isAlias(value) ? value.resolve(document) : value;
+      const label = isMap(service) ? labelOf(service.get("labels", true)) : null;
+      if (label !== null) names.push(label);
+    }
+    return names;
+  } catch {
+    // Nesting that exhausts the parser's stack, aliases without anchors: not known.
+    return null;
+  }
+}
+
+/** The label `devmesh.service`, which gives a container another service's name; labels are a map or a list of `key=value`. */
+function labelOf(labels: unknown): string | null {
+  const key = "devmesh.service";
+  if (isMap(labels)) {
+    const value = labels.get(key);
+    return typeof value === "string" ? value : null;
+  }
+  const items = (labels as { readonly items?: readonly unknown[] } | undefined)?.items ?? [];
+  for (const item of items) {
+    const text = isScalar(item) ? String(item.value) : "";
+    if (text.startsWith(`${key}=`)) return text.slice(key.length + 1);
+  }
+  return null;
+}

@@ -1,0 +1,55 @@
+// Finds mesh.yaml: --file, then DEVMESH_FILE, then the folder and its parents up to the root of the git repository.
+import { stat } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { Problem } from "../api/problem.ts";
+
+export const specFileNames: readonly string[] = ["mesh.yaml", "mesh.yml", "devmesh.yaml"];
+
+export interface DiscoverOptions {
+  readonly cwd: string;
+  /** --file, as typed. */
+  readonly file?: string | undefined;
+  /** The environment, of which DEVMESH_FILE counts. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/**
+ * Absolute path, or null when there is none (a mesh needs none). A named file is not looked at here: reading it says what is wrong with it.
+ * Throws a Problem (DM0003) when one folder has two candidates.
+ */
+export async function discoverSpecFile({ cwd, file, env }: DiscoverOptions): Promise<string | null> {
+  if (file === "") throw new Problem("DM0002", "--file is empty", "name a file, or leave --file out");
+  const named = file ?? (env["DEVMESH_FILE"] || undefined);
+  if (named !== undefined) return resolve(cwd, named);
+  for (const folder of await foldersToSearch(resolve(cwd))) {
+    const found: string[] = [];
+    for (const name of specFileNames) if (await exists(join(folder, name))) found.push(name);
+    const [first, second] = found;
+    if (first === undefined) continue;
+    if (second !== undefined) {
+      throw new Problem("DM0003", `${folder} has ${found.join(" and ")}`, "keep one of them, or choose with --file");
+    }
+    return join(folder, first);
+  }
+  return null;
+}
+
+/** The folder and its parents up to the one with .git; outside of a repository only the folder, so that nothing of a stranger's above it is read. */
+async function foldersToSearch(cwd: string): Promise<readonly string[]> {
+  const folders: string[] = [];
+  for (let folder = cwd; ; folder = dirname(folder)) {
+    folders.push(folder);
+    if (await exists(join(folder, ".git"))) return folders;
+    if (dirname(folder) === folder) return [cwd];
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    // A file that cannot be looked at is there; reading it says why it cannot be read.
+    return error instanceof Error && "code" in error && error.code === "EACCES";
+  }
+}

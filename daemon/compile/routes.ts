@@ -1,0 +1,67 @@
+// A service's routes, from whichever language has them.
+import type { DestinationConfig, RouteConfig } from "../../proxy/contract/config.ts";
+import type { RouteSpec, ServiceSpec, VirtualServiceSpec } from "../spec/spec.ts";
+import type { Hosts } from "./hosts.ts";
+import type { Catalog, Service } from "./model.ts";
+import { defaultRetry, routesOfVirtualService } from "./virtual-services.ts";
+
+export interface RouteContext {
+  readonly catalog: Catalog;
+  readonly hosts: Hosts;
+  readonly bound: ReadonlyMap<string, VirtualServiceSpec>;
+}
+
+/** A VirtualService replaces native routes (having both is an error); else native routes, and the split for the rest. */
+export function routesOf(service: Service, { catalog, hosts, bound }: RouteContext): readonly RouteConfig[] {
+  const virtualService = bound.get(service.name);
+  if (virtualService !== undefined) return routesOfVirtualService(virtualService, service, hosts);
+  const { spec } = service;
+  const native = spec?.routes.map((route) => nativeRoute(route, spec, catalog)) ?? [];
+  return [
+    ...native,
+    {
+      name: "default",
+      match: [],
+      destinations: splitOf(service),
+      timeoutMs: spec?.timeoutMs ?? 0,
+      retry: spec?.retry ?? defaultRetry,
+    },
+  ];
+}
+
+/** Also where TCP connections go. Without a split every endpoint is alike, whatever its version. */
+export function splitOf({ name, spec }: Service): readonly DestinationConfig[] {
+  const split = spec?.split ?? null;
+  if (split === null) return [{ service: name, subset: null, port: null, weight: 100 }];
+  return split.map(({ version, weight }) => ({ service: name, subset: version, port: null, weight }));
+}
+
+function nativeRoute(route: RouteSpec, spec: ServiceSpec, catalog: Catalog): RouteConfig {
+  return {
+    name: route.name,
+    match: route.match,
+    destinations: route.to.map(({ service, version, weight }) => ({
+      service,
+      subset: version,
+      port: service === spec.name ? null : onlyPort(catalog.services.get(service)),
+      weight,
+    })),
+    timeoutMs: route.timeoutMs ?? spec.timeoutMs,
+    retry: route.retry ?? spec.retry,
+  };
+}
+
+function onlyPort(service: Service | undefined): number | null {
+  return service?.ports.length === 1 ? (service.ports[0]?.number ?? null) : null;
+}
+
+/** The split that requests without a special route get, for the view: weights by version, as far as there are versions. */
+export function shownSplit(
+  service: Service,
+  routes: readonly RouteConfig[],
+): readonly { readonly version: string; readonly weight: number }[] {
+  const rest = routes.find(({ match }) => match.length === 0)?.destinations ?? [];
+  return rest.flatMap(({ service: name, subset, weight }) =>
+    name === service.name && subset !== null ? [{ version: subset, weight }] : [],
+  );
+}

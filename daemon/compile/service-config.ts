@@ -1,0 +1,32 @@
+// A service as every proxy that may reach it is told: one object for all of them.
+import type { ServiceConfig } from "../../proxy/contract/config.ts";
+import { identityOf } from "./identity.ts";
+import type { CompileInput, Service } from "./model.ts";
+import { fqdnOf, type ServiceNames } from "./names.ts";
+import { type RouteContext, routesOf, splitOf } from "./routes.ts";
+
+export interface ServiceContext extends RouteContext {
+  readonly input: CompileInput;
+}
+
+export function serviceConfigOf(service: Service, names: ServiceNames, context: ServiceContext): ServiceConfig {
+  const { spec, meshName, addresses } = context.input;
+  const { name } = service;
+  return {
+    name,
+    namespace: meshName,
+    fqdn: fqdnOf(name, meshName),
+    hosts: names.hosts,
+    address: addresses.get(name) ?? "",
+    identity: identityOf({ trustDomain: spec.trustDomain, namespace: meshName }, name),
+    ports: service.ports,
+    versionHosts: names.versions.map(({ version, hosts, addressName }) => ({
+      version,
+      hosts,
+      address: addresses.get(addressName) ?? "",
+    })),
+    routes: routesOf(service, context),
+    tcp: splitOf(service),
+    waitForEndpointsMs: service.spec?.waitForEndpointsMs ?? 0,
+  };
+}

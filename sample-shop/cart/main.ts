@@ -4,7 +4,11 @@ import { startServer } from "../shared/server.ts";
 import { RedisClient } from "./redis.ts";
 import { cartRoutes } from "./service.ts";
 
-const redis = new RedisClient({ host: process.env.REDIS_HOST ?? "redis", port: numberFromEnv("REDIS_PORT", 6379) });
+const redis = new RedisClient({
+  host: process.env.REDIS_HOST ?? "redis",
+  port: numberFromEnv("REDIS_PORT", 6379),
+  log: console.error,
+});
 const http = new HttpClient();
 const paymentUrl = process.env.PAYMENT_URL ?? "http://payment:8080";
 const versionUrl = (version: string) =>

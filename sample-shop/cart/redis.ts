@@ -6,6 +6,13 @@ const commandsWaitingMax = 1_000;
 const commandTimeoutMs = 3_000;
 const reconnectPauseMs = { first: 50, last: 1_000 };
 
+export interface RedisOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Told why a connection was lost or refused, once until there is one again. */
+  readonly log: (message: string) => void;
+}
+
 interface Command {
   readonly text: string;
   readonly resolve: (reply: RedisReply) => void;
@@ -14,8 +21,7 @@ interface Command {
 }
 
 export class RedisClient {
-  readonly #host: string;
-  readonly #port: number;
+  readonly #options: RedisOptions;
   /** Written and not answered yet; replies come in this order. */
   #sent: Command[] = [];
   /** Not written yet, while there is no connection. */
@@ -27,9 +33,8 @@ export class RedisClient {
   #timer: NodeJS.Timeout | null = null;
   #unread: Buffer = Buffer.alloc(0);
 
-  constructor({ host, port }: { readonly host: string; readonly port: number }) {
-    this.#host = host;
-    this.#port = port;
+  constructor(options: RedisOptions) {
+    this.#options = options;
     this.#connect();
   }
 
@@ -63,13 +68,14 @@ export class RedisClient {
   }
 
   #connect(): void {
-    const socket = connect({ host: this.#host, port: this.#port, noDelay: true, keepAlive: true });
+    const { host, port, log } = this.#options;
+    const socket = connect({ host, port, noDelay: true, keepAlive: true });
     this.#socket = socket;
     socket.on("connect", () => this.#connected());
     socket.on("data", (bytes: Buffer) => this.#read(bytes));
     // `close` follows and does the work; the reason is in the log once, not once per attempt.
     socket.on("error", (error) => {
-      if (this.#pauseMs === reconnectPauseMs.first) console.error(`Redis: ${error.message}`);
+      if (this.#pauseMs === reconnectPauseMs.first) log(`Redis: ${error.message}`);
     });
     socket.on("close", () => this.#disconnected());
   }

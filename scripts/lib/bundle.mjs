@@ -1,5 +1,5 @@
 // Bundles the command line and the proxy with esbuild, each into one file, the same bytes for the same sources.
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { dist, root } from "./project.mjs";
 import { SetupError } from "./step.mjs";
@@ -16,7 +16,7 @@ const banner = [
 
 const bundles = [
   { entry: "cli/main.ts", file: "devmesh.mjs", shebang: "#!/usr/bin/env node\n", mode: 0o755 },
-  { entry: "proxy/main.ts", file: "proxy.mjs", shebang: "", mode: 0o644 },
+  { entry: "proxy/main.ts", file: "proxy.mjs" },
 ];
 
 /** Builds every bundle whose entry exists; returns a summary for the step's line. */
@@ -24,16 +24,17 @@ export async function buildBundles() {
   const esbuild = await import("esbuild");
   const present = bundles.filter(({ entry }) => existsSync(path.join(root, entry)));
   mkdirSync(dist, { recursive: true });
-  const built = await Promise.all(present.map((bundle) => build(esbuild, bundle)));
+  const built = await Promise.all(present.map((bundle) => buildBundle(esbuild, bundle)));
   copyResources();
   return built.map(({ file, bytes }) => `${file} ${Math.round(bytes / 1024)} kB`).join(", ") || "nothing to bundle yet";
 }
 
-async function build(esbuild, { entry, file, shebang }) {
-  const outfile = path.join(dist, file);
+/** Bundles one entry (relative to the checkout) into `file` (relative to dist); answers { file, bytes }. */
+export async function buildBundle(esbuild, { entry, file, shebang = "", mode = 0o644 }) {
+  const outfile = path.resolve(dist, file);
   try {
     await esbuild.build({
-      entryPoints: [path.join(root, entry)],
+      entryPoints: [path.resolve(root, entry)],
       absWorkingDir: root,
       outfile,
       bundle: true,
@@ -56,6 +57,7 @@ async function build(esbuild, { entry, file, shebang }) {
       hint: "mend the sources",
     });
   }
+  chmodSync(outfile, mode);
   return { file, bytes: readFileSync(outfile).length };
 }
 

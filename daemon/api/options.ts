@@ -14,14 +14,24 @@ export const daemonOptionsSchema = z.object({
   knownServices: z.array(z.string()).nullable(),
   /** The proxy's image. */
   image: z.string(),
-  /** DOCKER_HOST and DOCKER_CONTEXT as they were at the start; null: unset. */
-  dockerHost: z.string().nullable(),
-  dockerContext: z.string().nullable(),
+  /** DOCKER_HOST and its relatives as they were at the start: a revived daemon must talk to the same engine. */
+  dockerEnv: z.record(z.string(), z.string()),
   /** devmesh's version. */
   version: z.string(),
 });
 
 export type DaemonOptions = z.infer<typeof daemonOptionsSchema>;
+
+const dockerVariables = ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"];
+
+export function dockerEnvOf(env: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(
+    dockerVariables.flatMap((name) => {
+      const value = env[name];
+      return value === undefined || value === "" ? [] : [[name, value]];
+    }),
+  );
+}
 
 /** Null when there is no such file or it is of another shape. */
 export function readOptions(file: string): DaemonOptions | null {

@@ -1,0 +1,40 @@
+// What the API's streams carry, line by line; `view.ts` has the status.
+
+/** One line of a service's output. */
+export interface LogLine {
+  /** RFC 3339, or "" when the source gives none. */
+  readonly at: string;
+  readonly service: string;
+  readonly container: string;
+  readonly source: "app" | "sidecar" | "gateway" | "daemon";
+  readonly stream: "stdout" | "stderr";
+  readonly text: string;
+}
+
+export interface LogQuery {
+  /** Null: all. */
+  readonly service: string | null;
+  readonly isFollowed: boolean;
+  /** Last lines of each container; null: all that are kept. */
+  readonly tail: number | null;
+  /** RFC 3339 or Unix seconds; null: from the start. */
+  readonly since: string | null;
+}
+
+export interface ErrorBody {
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string;
+}
+
+/** Progress of `down`. The daemon exits after `done`. */
+export type DownLine =
+  | { readonly t: "step"; readonly text: string; readonly ms: number }
+  | { readonly t: "done" }
+  | ({ readonly t: "problem" } & ErrorBody);
+
+export interface Ping {
+  readonly pid: number;
+  readonly version: string;
+  readonly mesh: string;
+}

@@ -1,0 +1,89 @@
+// A TLS connection to another sidecar, good only if the peer proves exactly the identity that was expected.
+import { connect, type PeerCertificate, type TLSSocket } from "node:tls";
+import { type Failure, failure } from "../http/failure.ts";
+import { FailureError } from "./failure-error.ts";
+import type { Identity } from "./identity.ts";
+import { spiffeId } from "./spiffe-id.ts";
+
+export interface ConnectPeerOptions {
+  /** IP address. */
+  readonly address: string;
+  readonly port: number;
+  /** What is asked of the peer: see sniName. */
+  readonly servername: string;
+  /** The one protocol that is offered and accepted. */
+  readonly alpn: string;
+  /** SPIFFE id that the peer has to prove. */
+  readonly expectedIdentity: string;
+  readonly identity: Identity;
+  /** From dialling to the end of the handshake. */
+  readonly timeoutMs: number;
+}
+
+const keepAliveMs = 30_000;
+
+/**
+ * Returns the connecting socket; it is usable from `secureConnect` on. Its error is a FailureError (flag UF, certainly
+ * unprocessed) when the peer proves another identity, speaks another protocol or takes too long; connectFailure turns any
+ * error before `secureConnect` into one. Half-close is kept. Throws when this proxy has no certificate yet.
+ */
+export function connectPeer(options: ConnectPeerOptions): TLSSocket {
+  const socket = connect({
+    host: options.address,
+    port: options.port,
+    servername: options.servername,
+    ALPNProtocols: [options.alpn],
+    secureContext: options.identity.clientContext,
+    rejectUnauthorized: true,
+    allowHalfOpen: true,
+    // No `session` is ever passed: a resumed handshake shows no certificate to check (Node accepts it as authorized).
+    checkServerIdentity: (_name: string, certificate: PeerCertificate) => {
+      const wrong = wrongPeer(socket, certificate, options);
+      return wrong === null ? undefined : new FailureError(wrong);
+    },
+  });
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, keepAliveMs);
+  const timer = setTimeout(() => {
+    const reason = `${where(options)} did not complete the handshake within ${options.timeoutMs} ms`;
+    socket.destroy(new FailureError(connectionFailure("connection_timeout", reason)));
+  }, options.timeoutMs);
+  const settled = () => clearTimeout(timer);
+  socket.once("secureConnect", settled);
+  socket.once("close", settled);
+  // A socket without a listener would take the process down; those that matter are the caller's.
+  socket.on("error", settled);
+  return socket;
+}
+
+/** What an error of a connection that was not established means. Also takes errors that did not come from connectPeer. */
+export function connectFailure(error: unknown, peer: string): Failure {
+  if (error instanceof FailureError) return error.failure;
+  const reason = error instanceof Error ? error.message : String(error);
+  return connectionFailure("connection_failure", `cannot connect to ${peer}: ${reason}`);
+}
+
+function wrongPeer(socket: TLSSocket, certificate: PeerCertificate, options: ConnectPeerOptions): Failure | null {
+  const proved = spiffeId(certificate.raw);
+  if (proved.kind === "refused") {
+    return connectionFailure("TLS_error", `${where(options)} proves no identity: ${proved.reason}`);
+  }
+  if (proved.id !== options.expectedIdentity) {
+    const reason = `${where(options)} proves to be ${proved.id}, not ${options.expectedIdentity}`;
+    return connectionFailure("TLS_error", reason);
+  }
+  if (socket.alpnProtocol !== options.alpn) {
+    const spoken = socket.alpnProtocol || "nothing";
+    return connectionFailure("TLS_error", `${where(options)} agreed to ${spoken}, not to ${options.alpn}`);
+  }
+  return null;
+}
+
+function where(options: ConnectPeerOptions): string {
+  return `${options.address}:${options.port}`;
+}
+
+function connectionFailure(cause: string, reason: string): Failure {
+  const detail = `upstream_reset_before_response_started{${cause}}`;
+  return failure("UF", 503, detail, reason, { isUnprocessed: true });
+}

@@ -1,0 +1,41 @@
+// The proxy's image and what the engine can do, asked once before anything is created.
+import { Problem } from "../api/problem.ts";
+import { type Engine, isStatus } from "./engine.ts";
+import { asRecord, asString, asStrings } from "./json.ts";
+
+export interface ProxyImage {
+  readonly tag: string;
+  readonly id: string;
+}
+
+/** Throws Problem DM0403 when the image is not there: devmesh never pulls behind anybody's back. */
+export async function ensureImage(engine: Engine, tag: string): Promise<ProxyImage> {
+  try {
+    const image = await engine.call({ method: "GET", path: `/images/${tag}/json` });
+    return { tag, id: asString(asRecord(image).Id) };
+  } catch (error) {
+    if (!isStatus(error, 404)) throw error;
+    const hint = "npm run setup builds it; for an installed devmesh: docker load the image of this version";
+    throw new Problem("DM0403", `the proxy's image ${tag} is not on the Docker engine at ${engine.url}`, hint);
+  }
+}
+
+export interface EngineFacts {
+  readonly logConfig: { readonly Type: string; readonly Config: Readonly<Record<string, string>> };
+  /** A rootless engine may not lower a process' OOM score. */
+  readonly isRootless: boolean;
+}
+
+export async function readEngineFacts(engine: Engine): Promise<EngineFacts> {
+  const details = asRecord(await engine.call({ method: "GET", path: "/info" }));
+  const drivers = asStrings(asRecord(details.Plugins).Log);
+  const security = asStrings(details.SecurityOptions);
+  const isRootless = security.some((option) => option.includes("rootless"));
+  return { logConfig: chooseLogConfig(drivers), isRootless };
+}
+
+/** `local` is compact and rotates; json-file is what every engine has. Both take these limits: at most 30 MB a container. */
+export function chooseLogConfig(drivers: readonly string[]): EngineFacts["logConfig"] {
+  const limits = { "max-size": "10m", "max-file": "3" };
+  return { Type: drivers.includes("local") ? "local" : "json-file", Config: limits };
+}

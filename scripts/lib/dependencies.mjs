@@ -23,8 +23,9 @@ export async function installDependencies() {
 
 // Install scripts are left out: every native package that we use comes prebuilt, and the ones that would
 // compile (cpu-features, under ssh2) are optional and cost half a minute.
+// The level is given because `npm test --silent` hands its own down, and a failure would leave an empty log.
 async function npmCi() {
-  const args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"];
+  const args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline", "--loglevel=notice"];
   const script = process.env.npm_execpath;
   const isNpm = script !== undefined && /npm-cli\.[cm]?js$/.test(script);
   await logged({

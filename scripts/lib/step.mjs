@@ -2,8 +2,8 @@
 import { spawn } from "node:child_process";
 import { createWriteStream, readFileSync, writeFileSync } from "node:fs";
 
-/** How much of a log a failed step shows. */
-const LOG_LINES_SHOWN = 12;
+/** How much of a log a failed step shows: what looks like a reason, and how it ended. */
+const LOG_LINES_SHOWN = { reasons: 8, last: 6 };
 
 /** A set-up that cannot go on: what is wrong, where the log is, what to do next. */
 export class SetupError extends Error {
@@ -50,8 +50,7 @@ export function explain(error) {
   }
   process.stderr.write(`error: ${error.message}\n`);
   if (error.log !== null) {
-    const lines = readLog(error.log).trimEnd().split("\n").slice(-LOG_LINES_SHOWN);
-    for (const line of lines) process.stderr.write(`  | ${line}\n`);
+    for (const line of tellingLines(readLog(error.log))) process.stderr.write(`  | ${line}\n`);
     process.stderr.write(`log: ${error.log}\n`);
   }
   if (error.hint !== null) process.stderr.write(`do: ${error.hint}\n`);
@@ -104,6 +103,16 @@ export async function logged({ command, args, log, what, hint, env = process.env
 export function freshLog(log) {
   writeFileSync(log, "");
   return log;
+}
+
+// npm and apt-get end with advice; the reason stands further up.
+function tellingLines(log) {
+  const lines = log.split("\n").filter((line) => line.trim() !== "");
+  const isLast = (index) => index >= lines.length - LOG_LINES_SHOWN.last;
+  const reasons = lines.filter(
+    (line, index) => !isLast(index) && /\b(error|failed|missing|denied|cannot|no space)\b|^E:/i.test(line),
+  );
+  return [...reasons.slice(0, LOG_LINES_SHOWN.reasons), ...lines.filter((_, index) => isLast(index))];
 }
 
 function readLog(file) {

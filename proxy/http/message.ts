@@ -19,6 +19,8 @@ export interface RequestHead {
   readonly expectsContinue: boolean;
   /** "HTTP/1.0", "HTTP/1.1", "HTTP/2": for the log, and because 1xx never goes to 1.0. */
   readonly protocol: string;
+  /** The target came as an absolute URL (a request to a forward proxy); `target` holds its path all the same. */
+  readonly isAbsoluteForm?: boolean;
 }
 
 export interface ResponseHead {

@@ -54,6 +54,11 @@ export const diagnosticCodes = {
   DM1214: "a service is routed natively and by a VirtualService",
   DM1301: "nothing to split",
   DM1302: "a split that cannot be edited in place",
+  // Found by daemon/compile, which holds mesh.yaml against what runs.
+  DM1401: "a service that is not in the mesh",
+  DM1402: "a service without a port",
+  DM1403: "a subset without a container",
+  DM1404: "no virtual address is left",
 } as const satisfies Record<string, string>;
 
 export type DiagnosticCode = keyof typeof diagnosticCodes;

@@ -1,12 +1,9 @@
 // Which services compose files name, as far as it can be known without compose.
-import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { readFileSync, statSync } from "node:fs";
 import { isAlias, isMap, isScalar, type Node, parseDocument } from "yaml";
 
 /** A compose file that is larger is left to compose itself. */
 const composeBytesMax = 4 * 1_048_576;
-/** Compose takes the first of these, and its override beside it. */
-const usualNames = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
 
 /**
  * Names of the services in these files together, labels `devmesh.service` included, sorted. Null when they cannot be known for sure: a file
@@ -22,33 +19,15 @@ export function readComposeServices(texts: readonly string[]): readonly string[]
   return [...names].sort();
 }
 
-/** The same from files: those that mesh.yaml's `compose:` lists, else compose's usual ones in the folder. Null as above, or when one is missing. */
-export async function readComposeFiles(
-  folder: string,
-  files: readonly string[] | null,
-): Promise<readonly string[] | null> {
-  if (files !== null) {
-    const texts = await Promise.all(files.map((file) => readText(join(folder, file))));
-    return texts.every((text) => text !== null) ? readComposeServices(texts) : null;
-  }
-  for (const name of usualNames) {
-    const text = await readText(join(folder, name));
-    if (text === null) continue;
-    const overrides = await Promise.all(overrideNames(name).map((override) => readText(join(folder, override))));
-    return readComposeServices([text, ...overrides.filter((override) => override !== null)]);
-  }
-  return null;
+/** The same from the files that compose would read, in any order. Null as above, or when one cannot be read. */
+export function knownComposeServices(paths: readonly string[]): readonly string[] | null {
+  const texts = paths.map(readText);
+  return texts.every((text) => text !== null) ? readComposeServices(texts) : null;
 }
 
-function overrideNames(name: string): readonly string[] {
-  const stem = name.replace(/\.ya?ml$/, "");
-  return [`${stem}.override.yml`, `${stem}.override.yaml`];
-}
-
-async function readText(path: string): Promise<string | null> {
+function readText(path: string): string | null {
   try {
-    const bytes = await readFile(path);
-    return bytes.length > composeBytesMax ? null : bytes.toString("utf8");
+    return statSync(path).size > composeBytesMax ? null : readFileSync(path, "utf8");
   } catch {
     // Whatever the reason, the list is not known; compose itself tells the user what is wrong with its files.
     return null;

@@ -1,5 +1,5 @@
 // Finds mesh.yaml: --file, then DEVMESH_FILE, then the folder and its parents up to the root of the git repository.
-import { stat } from "node:fs/promises";
+import { statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { Problem } from "../api/problem.ts";
 
@@ -10,20 +10,20 @@ export interface DiscoverOptions {
   /** --file, as typed. */
   readonly file?: string | undefined;
   /** The environment, of which DEVMESH_FILE counts. */
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly env: { readonly DEVMESH_FILE?: string | undefined };
 }
 
 /**
  * Absolute path, or null when there is none (a mesh needs none). A named file is not looked at here: reading it says what is wrong with it.
  * Throws a Problem (DM0003) when one folder has two candidates.
  */
-export async function discoverSpecFile({ cwd, file, env }: DiscoverOptions): Promise<string | null> {
+export function discoverMeshFile({ cwd, file, env }: DiscoverOptions): string | null {
   if (file === "") throw new Problem("DM0002", "--file is empty", "name a file, or leave --file out");
-  const named = file ?? (env["DEVMESH_FILE"] || undefined);
+  const named = file ?? (env.DEVMESH_FILE || undefined);
   if (named !== undefined) return resolve(cwd, named);
-  for (const folder of await foldersToSearch(resolve(cwd))) {
+  for (const folder of foldersToSearch(resolve(cwd))) {
     const found: string[] = [];
-    for (const name of specFileNames) if (await exists(join(folder, name))) found.push(name);
+    for (const name of specFileNames) if (exists(join(folder, name))) found.push(name);
     const [first, second] = found;
     if (first === undefined) continue;
     if (second !== undefined) {
@@ -35,18 +35,18 @@ export async function discoverSpecFile({ cwd, file, env }: DiscoverOptions): Pro
 }
 
 /** The folder and its parents up to the one with .git; outside of a repository only the folder, so that nothing of a stranger's above it is read. */
-async function foldersToSearch(cwd: string): Promise<readonly string[]> {
+function foldersToSearch(cwd: string): readonly string[] {
   const folders: string[] = [];
   for (let folder = cwd; ; folder = dirname(folder)) {
     folders.push(folder);
-    if (await exists(join(folder, ".git"))) return folders;
+    if (exists(join(folder, ".git"))) return folders;
     if (dirname(folder) === folder) return [cwd];
   }
 }
 
-async function exists(path: string): Promise<boolean> {
+function exists(path: string): boolean {
   try {
-    await stat(path);
+    statSync(path);
     return true;
   } catch (error) {
     // A file that cannot be looked at is there; reading it says why it cannot be read.

@@ -1,4 +1,5 @@
-// From the text of mesh.yaml to a Spec or to every problem in it. Pure: reading the file is read-spec-file.ts.
+// From mesh.yaml to a Spec or to every problem in it. loadSpec is pure; readSpecFile reads the file first.
+import { relative } from "node:path";
 import { defaultSpec } from "./defaults.ts";
 import { described } from "./describe.ts";
 import { createFindings, type Findings } from "./findings.ts";
@@ -7,9 +8,7 @@ import { checkReferences } from "./istio/references.ts";
 import { type Located, parseLocated } from "./located.ts";
 import { buildNative } from "./native/build.ts";
 import type { LoadedSpec, Spec } from "./spec.ts";
-
-/** Larger files are refused before they are parsed. */
-export const specBytesMax = 1_048_576;
+import { readSpecText, specBytesMax } from "./spec-text.ts";
 
 export interface LoadOptions {
   /** As people are shown it: "mesh.yaml". */
@@ -27,6 +26,21 @@ export function loadSpec(text: string, options: LoadOptions): LoadedSpec {
   if (spec === null || diagnostics.some(({ severity }) => severity === "error"))
     return { kind: "invalid", diagnostics, file };
   return { kind: "ok", spec, warnings: diagnostics, file };
+}
+
+/**
+ * Reads and loads a file; what is wrong with the file itself is a diagnostic too. It is shown as its path from the current folder
+ * unless `file` says otherwise.
+ */
+export async function readSpecFile(path: string, options: Partial<LoadOptions> = {}): Promise<LoadedSpec> {
+  const file = options.file ?? shortPath(path);
+  const read = await readSpecText(path, file);
+  return read.kind === "text" ? loadSpec(read.text, { ...options, file }) : read;
+}
+
+function shortPath(path: string): string {
+  const below = relative(process.cwd(), path);
+  return below === "" || below.startsWith("..") ? path : below;
 }
 
 function readDocuments(

@@ -11,8 +11,6 @@ import type { ServiceInput } from "./schema.ts";
 
 /** Words that `allow: from:` takes beside services. */
 const callers = ["outside", "gateway", "*"];
-/** SMTP, DNS, MySQL and MongoDB: their servers speak first or look like nothing else, so Istio never sniffs these ports. */
-const unsniffedPorts = [25, 53, 3306, 27_017];
 
 export function buildService(context: NativeContext, name: string, service: ServiceInput): ServiceSpec {
   const path: Path = ["services", name];
@@ -62,7 +60,7 @@ function readPort(input: NonNullable<ServiceInput["ports"]>[number]): PortSpec {
     return { number: Number(number), protocol: protocol as Protocol };
   }
   const { number, protocol } = typeof input === "number" ? { number: input, protocol: undefined } : input;
-  return { number, protocol: protocol ?? (unsniffedPorts.includes(number) ? "tcp" : "auto") };
+  return { number, protocol: protocol ?? "auto" };
 }
 
 function buildVersions(context: NativeContext, service: ServiceInput, path: Path): readonly VersionSpec[] {

@@ -1,13 +1,15 @@
 // The edge where mesh.yaml is read from disk: everything that can be wrong with a file before it is YAML.
 import { type FileHandle, open, stat } from "node:fs/promises";
 import type { DiagnosticCode } from "./codes.ts";
-import { type LoadOptions, loadSpec, specBytesMax } from "./load.ts";
 import type { LoadedSpec } from "./spec.ts";
+
+/** Larger files are refused before they are parsed. */
+export const specBytesMax = 1_048_576;
 
 export type SpecText = { readonly kind: "text"; readonly text: string } | (LoadedSpec & { readonly kind: "invalid" });
 
 /** The text of a file, at most `specBytesMax` bytes of UTF-8. `shownAs` is its name in diagnostics. */
-export async function readSpecFile(path: string, shownAs: string = path): Promise<SpecText> {
+export async function readSpecText(path: string, shownAs: string = path): Promise<SpecText> {
   const invalid = (code: DiagnosticCode, message: string, hint: string): SpecText => ({
     kind: "invalid",
     file: shownAs,
@@ -40,12 +42,6 @@ export async function readSpecFile(path: string, shownAs: string = path): Promis
   } catch {
     return invalid("DM1005", "the file is not UTF-8", "save it as UTF-8");
   }
-}
-
-/** Reads and loads in one go. */
-export async function loadSpecFile(path: string, options: LoadOptions): Promise<LoadedSpec> {
-  const read = await readSpecFile(path, options.file);
-  return read.kind === "text" ? loadSpec(read.text, options) : read;
 }
 
 async function readAtMost(file: FileHandle, bytesMax: number): Promise<Buffer> {

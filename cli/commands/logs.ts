@@ -1,0 +1,29 @@
+// `devmesh logs`: applications, sidecars and the daemon in one stream.
+import { once } from "node:events";
+import type { LogLine } from "../../daemon/api/messages.ts";
+import { requireDaemon } from "../daemon-process.ts";
+import { printable } from "../screen/table.ts";
+import { type CommandContext, projectOf } from "./context.ts";
+
+export interface LogsFlags {
+  readonly follow?: boolean;
+  readonly tail?: number;
+  readonly since?: string;
+}
+
+export async function logs(context: CommandContext, service: string | undefined, flags: LogsFlags): Promise<number> {
+  const { output, env } = context;
+  const client = await requireDaemon(await projectOf(context), env);
+  const stop = new AbortController();
+  void once(process, "SIGINT").then(() => stop.abort());
+  const query = { isFollowed: flags.follow === true, tail: flags.tail ?? null, since: flags.since ?? null };
+  for await (const line of client.logs({ service: service ?? null, ...query }, stop.signal)) {
+    if (output.isJson) output.data(JSON.stringify(line));
+    else output.data(`${output.paint.cyan(prefix(line))} ${printable(line.text.replaceAll("\t", "    "))}`);
+  }
+  return 0;
+}
+
+function prefix({ container, service, source }: LogLine): string {
+  return `${source === "app" ? container : `${service || "mesh"} ${source}`} |`;
+}

@@ -1,0 +1,55 @@
+// Follows the mesh until the user stops: the live screen on a terminal, one line a change elsewhere.
+import { once } from "node:events";
+import type { ApiClient } from "../../daemon/api/client.ts";
+import type { StatusView } from "../../daemon/api/view.ts";
+import { openLiveScreen } from "../screen/live-screen.ts";
+import { percent, rate } from "../screen/status-view.ts";
+import type { CommandContext } from "./context.ts";
+
+export async function watch(
+  context: CommandContext,
+  client: ApiClient,
+  options: { hasScreen: boolean },
+): Promise<void> {
+  const stop = new AbortController();
+  if (options.hasScreen) await watchOnScreen(context, client, stop);
+  else await watchAsLines(context, client, stop);
+}
+
+async function watchOnScreen(context: CommandContext, client: ApiClient, stop: AbortController): Promise<void> {
+  const screen = await openLiveScreen({ isColourless: context.env.NO_COLOR !== undefined });
+  const follow = async () => {
+    for await (const view of client.stream(stop.signal)) {
+      screen.notice(null);
+      screen.show(view);
+    }
+  };
+  const following = follow().catch(() => undefined);
+  void following.then(() => screen.notice("the daemon is gone; q quits, devmesh status brings it back"));
+  await screen.closed;
+  stop.abort();
+  await following;
+}
+
+async function watchAsLines({ output }: CommandContext, client: ApiClient, stop: AbortController): Promise<void> {
+  void Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]).then(() => stop.abort());
+  let seen = new Set<string>();
+  let last = 0;
+  try {
+    for await (const view of client.stream(stop.signal)) {
+      const keys = new Set(view.events.map((event) => `${event.at} ${event.text}`));
+      for (const key of keys) if (!seen.has(key)) output.note(key);
+      seen = keys;
+      if (Date.now() - last >= 10_000) {
+        last = Date.now();
+        output.note(trafficLine(view));
+      }
+    }
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+  }
+}
+
+function trafficLine(view: StatusView): string {
+  return `${new Date().toISOString()} ${view.health} ${rate(view.totals.rps)} rps, ${percent(view.totals.errorRatio)} errors`;
+}

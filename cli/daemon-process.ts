@@ -1,0 +1,158 @@
+// Starting, finding and reviving the daemon: always its own process, detached, one per project.
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { type ApiClient, connectApi } from "../daemon/api/client.ts";
+import { findDaemon as lookFor, replaceStale } from "../daemon/api/find-daemon.ts";
+import { readNdjson } from "../daemon/api/ndjson.ts";
+import { type DaemonOptions, dockerEnvOf, readOptions } from "../daemon/api/options.ts";
+import { type DaemonPaths, daemonPaths } from "../daemon/api/paths.ts";
+import { Problem, type ProblemCode, problemCodes } from "../daemon/api/problem.ts";
+import { startLineSchema } from "../daemon/api/start-line.ts";
+import type { Diagnostic } from "../daemon/spec/diagnostic.ts";
+import type { Project } from "./project.ts";
+import { version } from "./version.ts";
+
+const startLineBytesMax = 4 * 1024 * 1024;
+/** A daemon that has not said ready or problem by then is given up. */
+const startTimeoutMs = 60_000;
+
+/** The configuration was refused: carries every diagnostic. */
+export class InvalidConfig extends Problem {
+  readonly diagnostics: readonly Diagnostic[];
+
+  constructor(diagnostics: readonly Diagnostic[]) {
+    const errors = diagnostics.filter((diagnostic) => diagnostic.severity === "error").length;
+    super(
+      "DM0003",
+      `${errors} ${errors === 1 ? "error" : "errors"} in the mesh's configuration`,
+      "nothing was changed",
+    );
+    this.diagnostics = diagnostics;
+  }
+}
+
+export function pathsOf(project: Pick<Project, "name" | "folder">, env: NodeJS.ProcessEnv): DaemonPaths {
+  return daemonPaths({ project: project.name, projectDir: project.folder, env });
+}
+
+/**
+ * The daemon of this project, or null when its mesh is not up. One that is dead is started again, one that does not
+ * answer within 2 s is replaced: its proxies keep serving meanwhile.
+ */
+export async function findDaemon(
+  project: Pick<Project, "name" | "folder">,
+  env: NodeJS.ProcessEnv,
+): Promise<ApiClient | null> {
+  const paths = pathsOf(project, env);
+  const options = readOptions(paths.options);
+  if (options === null) return null;
+  const found = await lookFor(paths);
+  if (found.kind === "running") return found.client;
+  if (found.kind === "hung") await replaceStale(found.holder);
+  return await startDaemon(options, { env, onStep: () => undefined });
+}
+
+/** As findDaemon, but a mesh that is not up is a Problem (exit code 5). */
+export async function requireDaemon(
+  project: Pick<Project, "name" | "folder">,
+  env: NodeJS.ProcessEnv,
+): Promise<ApiClient> {
+  const client = await findDaemon(project, env);
+  if (client === null) {
+    throw new Problem(
+      "DM0201",
+      `no mesh is up for project ${project.name} in ${project.folder}`,
+      "start it with: devmesh up",
+    );
+  }
+  return client;
+}
+
+export interface StartOptions {
+  readonly env: NodeJS.ProcessEnv;
+  onStep(text: string, ms: number): void;
+}
+
+/** Starts a daemon and waits until it is ready. Throws its Problem, or InvalidConfig. */
+export async function startDaemon(options: DaemonOptions, { env, onStep }: StartOptions): Promise<ApiClient> {
+  const child = spawn(
+    process.execPath,
+    [...sourceFlags(), programPath(), "daemon", "--options", JSON.stringify(options)],
+    {
+      cwd: "/",
+      env,
+      detached: true,
+      stdio: ["ignore", "ignore", "ignore", "pipe"],
+    },
+  );
+  const exited = new Promise<Error>((resolve) => {
+    child.on("error", resolve);
+    child.on("exit", (code, signal) => resolve(new Error(`it ended with ${signal ?? `exit code ${code}`}`)));
+  });
+  const timer = setTimeout(() => child.kill("SIGKILL"), startTimeoutMs);
+  try {
+    const lines = readNdjson(child.stdio[3] as Readable, startLineBytesMax);
+    for await (const value of lines) {
+      const line = startLineSchema.parse(value);
+      if (line.t === "step") onStep(line.text, line.ms);
+      if (line.t === "ready") return connectApi(line.socket);
+      if (line.t === "problem") {
+        if (line.diagnostics !== undefined && line.diagnostics.length > 0) throw new InvalidConfig(line.diagnostics);
+        throw new Problem(isProblemCode(line.code) ? line.code : "DM0001", line.message, line.hint);
+      }
+    }
+    const reason = await exited;
+    const { log } = daemonPaths({ project: options.project, projectDir: options.projectDir, env });
+    throw new Problem("DM0001", `the daemon did not start: ${reason.message}`, `look at ${log}`);
+  } finally {
+    clearTimeout(timer);
+    child.unref();
+  }
+}
+
+export function isProblemCode(code: string): code is ProblemCode {
+  return code in problemCodes;
+}
+
+export function daemonOptions(project: Project, env: NodeJS.ProcessEnv): DaemonOptions {
+  return {
+    projectDir: project.folder,
+    project: project.name,
+    meshFile: project.meshFile,
+    composeFiles: [...project.composeFiles],
+    knownServices: project.knownServices === null ? null : [...project.knownServices],
+    image: proxyImage(env),
+    dockerEnv: dockerEnvOf(env),
+    version,
+  };
+}
+
+/** DEVMESH_PROXY_IMAGE, else what the build wrote beside the program. */
+function proxyImage(env: NodeJS.ProcessEnv): string {
+  if (env.DEVMESH_PROXY_IMAGE !== undefined && env.DEVMESH_PROXY_IMAGE !== "") return env.DEVMESH_PROXY_IMAGE;
+  for (const folder of [import.meta.dirname, join(import.meta.dirname, "..", "dist")]) {
+    try {
+      const images: unknown = JSON.parse(readFileSync(join(folder, "images.json"), "utf8"));
+      if (images !== null && typeof images === "object" && "proxy" in images && typeof images.proxy === "string")
+        return images.proxy;
+    } catch {
+      // Not here: the next folder, then the Problem below.
+    }
+  }
+  throw new Problem(
+    "DM0403",
+    "this devmesh does not know its proxy image",
+    "run npm run setup, or set DEVMESH_PROXY_IMAGE",
+  );
+}
+
+/** The file that this process runs: the bundle, or cli/main.ts in development. */
+function programPath(): string {
+  return process.argv[1] ?? join(import.meta.dirname, "main.ts");
+}
+
+function sourceFlags(): string[] {
+  return process.execArgv.filter((flag) => flag.startsWith("--import") || flag.startsWith("--no-warnings"));
+}

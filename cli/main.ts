@@ -1,0 +1,188 @@
+#!/usr/bin/env node
+// argv to command, and the only place that exits. Everything heavy is loaded by the command that needs it.
+import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { exitCodes, Problem } from "../daemon/api/problem.ts";
+import type { CommandContext, GlobalFlags } from "./commands/context.ts";
+import { createOutput } from "./output.ts";
+import { version } from "./version.ts";
+
+const exitCodeHelp = `
+Exit codes:
+  0 ok · 1 failure · 2 usage · 3 configuration invalid · 4 Docker unreachable · 5 mesh not running
+  6 timed out waiting · 7 a check failed (status: not healthy) · 130 interrupted`;
+
+const result = { exitCode: exitCodes.ok as number };
+
+function contextOf(command: Command): CommandContext {
+  const flags = command.optsWithGlobals<GlobalFlags>();
+  const output = createOutput({
+    isJson: flags.json === true,
+    isQuiet: flags.quiet === true,
+    isColourless: flags.color === false,
+    env: process.env,
+    stdout: process.stdout,
+    stderr: process.stderr,
+  });
+  return { cwd: process.cwd(), env: process.env, output, flags };
+}
+
+function buildProgram(): Command {
+  const program = new Command("devmesh")
+    .description("A service mesh for one developer's machine and for CI, on Docker, without Kubernetes.")
+    .version(version, "--version", "print the version")
+    .option("-f, --file <file>", "mesh.yaml to use (default: DEVMESH_FILE, else mesh.yaml here or in a parent folder)")
+    .option("-p, --project <name>", "compose project (default: what compose says)")
+    .option("--json", "print JSON, errors too")
+    .option("-q, --quiet", "print only data and errors")
+    .option("--no-color", "no colour (as NO_COLOR)")
+    .addHelpText("after", exitCodeHelp)
+    .exitOverride()
+    .showSuggestionAfterError();
+  addLifecycle(program);
+  addViews(program);
+  addEdits(program);
+  return program;
+}
+
+function addLifecycle(program: Command): void {
+  program
+    .command("up [composeArgs...]")
+    .description("start the project with compose and attach the mesh; arguments after -- go to compose up")
+    .option("-d, --detach", "return when everything is ready")
+    .option("--wait", "the same as --detach")
+    .option("--timeout <seconds>", "how long to wait for the sidecars", seconds, 60)
+    .option("--no-compose", "attach to what runs, start nothing")
+    .option("--no-tui", "plain lines instead of the live screen")
+    .action(async (composeArgs: string[], _flags: unknown, command: Command) => {
+      const { up } = await import("./commands/up.ts");
+      result.exitCode = await up(contextOf(command), command.opts(), composeArgs);
+    });
+  program
+    .command("down")
+    .description("stop the project and remove everything of the mesh")
+    .option("--no-compose", "leave the project's containers running, without the mesh")
+    .option("--volumes", "remove the project's volumes too (compose down --volumes)")
+    .action(async (_flags: unknown, command: Command) => {
+      const { down } = await import("./commands/down.ts");
+      result.exitCode = await down(contextOf(command), command.opts());
+    });
+  program
+    .command("demo")
+    .description("start the sample shop under the mesh and show what it does")
+    .action(async (_flags: unknown, command: Command) => {
+      const { demo } = await import("./commands/demo.ts");
+      result.exitCode = await demo(contextOf(command));
+    });
+  program
+    .command("daemon", { hidden: true })
+    .requiredOption("--options <json>", "DaemonOptions")
+    .action(async (flags: { options: string }) => {
+      const { daemonMain } = await import("../daemon/main.ts");
+      result.exitCode = await daemonMain(flags.options);
+    });
+}
+
+function addViews(program: Command): void {
+  program
+    .command("status")
+    .alias("ps")
+    .description("services, versions, sidecars, traffic, problems; exit code 7 when not healthy")
+    .action(async (_flags: unknown, command: Command) => {
+      const { status } = await import("./commands/status.ts");
+      result.exitCode = await status(contextOf(command));
+    });
+  program
+    .command("logs [service]")
+    .description("logs of applications, sidecars and the daemon")
+    .option("-F, --follow", "go on with what comes")
+    .option("--tail <lines>", "only the last lines of each", wholeNumber)
+    .option("--since <time>", "RFC 3339 or seconds since 1970")
+    .action(async (service: string | undefined, _flags: unknown, command: Command) => {
+      const { logs } = await import("./commands/logs.ts");
+      result.exitCode = await logs(contextOf(command), service, command.opts());
+    });
+  program
+    .command("metrics")
+    .description("Prometheus metrics of the mesh")
+    .action(async (_flags: unknown, command: Command) => {
+      const { metrics } = await import("./commands/metrics.ts");
+      result.exitCode = await metrics(contextOf(command));
+    });
+  program
+    .command("version")
+    .description("print the version")
+    .action((_flags: unknown, command: Command) => {
+      const { output } = contextOf(command);
+      output.data(output.isJson ? JSON.stringify({ version, node: process.version }) : version);
+    });
+}
+
+function addEdits(program: Command): void {
+  program
+    .command("validate [file]")
+    .description("check mesh.yaml without Docker; exit code 3 when it has errors")
+    .action(async (file: string | undefined, _flags: unknown, command: Command) => {
+      const { validate } = await import("./commands/validate.ts");
+      result.exitCode = await validate(contextOf(command), file);
+    });
+  program
+    .command("split <service> <weights...>")
+    .description("change a split in mesh.yaml, for example: devmesh split payment v2=20")
+    .action(async (service: string, weights: string[], _flags: unknown, command: Command) => {
+      const { split } = await import("./commands/split.ts");
+      result.exitCode = await split(contextOf(command), service, weights);
+    });
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError("expected a whole number.");
+  return Number(text);
+}
+
+function seconds(text: string): number {
+  const value = Number(text.replace(/s$/, ""));
+  if (!/^\d+(\.\d+)?s?$/.test(text) || value <= 0)
+    throw new InvalidArgumentError("expected seconds, such as 60 or 60s.");
+  return value;
+}
+
+/** Prints what went wrong in the form that was asked for; returns the exit code. */
+async function explain(error: unknown, argv: readonly string[]): Promise<number> {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+  const isJson = argv.includes("--json");
+  if (!(error instanceof Problem)) {
+    process.stderr.write(
+      `devmesh has a bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+    );
+    return exitCodes.failure;
+  }
+  const { InvalidConfig } = await import("./daemon-process.ts");
+  const diagnostics = error instanceof InvalidConfig ? error.diagnostics : [];
+  if (isJson) {
+    const first = diagnostics[0];
+    const where = first === undefined ? {} : { file: first.file, line: first.line, column: first.column, diagnostics };
+    process.stderr.write(
+      `${JSON.stringify({ code: error.code, message: error.message, hint: error.hint, ...where })}\n`,
+    );
+    return error.exitCode;
+  }
+  const output = createOutput({
+    isJson: false,
+    isQuiet: false,
+    isColourless: argv.includes("--no-color"),
+    env: process.env,
+    stdout: process.stdout,
+    stderr: process.stderr,
+  });
+  for (const diagnostic of diagnostics) output.diagnostic(diagnostic);
+  output.note(`${output.paint.red("ERR")} ${error.message} (${error.code})`);
+  if (error.hint !== "") output.note(`  hint: ${error.hint}`);
+  return error.exitCode;
+}
+
+try {
+  await buildProgram().parseAsync();
+} catch (error) {
+  result.exitCode = await explain(error, process.argv);
+}
+process.exit(result.exitCode);

@@ -11,28 +11,35 @@ import { applyEdits } from "./splice.ts";
 import { findSplit } from "./split-place.ts";
 import { divide, weightMax } from "./weights.ts";
 
-/**
- * The text with new weights for a service, or what prevents it. Versions that `weights` leaves out share what is left of
- * 100 in their present proportions; when none is left out, weights are taken as they are. The same change twice is the
- * same text. A file that has errors is not touched.
- */
-export function editSplit(
-  text: string,
-  service: string,
-  weights: Readonly<Record<string, number>>,
-  file = "mesh.yaml",
-): string | readonly Diagnostic[] {
+export type EditedSplit =
+  | { readonly kind: "ok"; readonly text: string; readonly split: Readonly<Record<string, number>> }
+  | { readonly kind: "invalid"; readonly diagnostics: readonly Diagnostic[] };
+
+export interface SplitChange {
+  readonly service: string;
+  /**
+   * By version. Versions that are left out share what is left of 100 in their present proportions; when none is left out,
+   * weights are taken as they are.
+   */
+  readonly weights: Readonly<Record<string, number>>;
+  /** As people are shown it. */
+  readonly file?: string;
+}
+
+/** The text with the new weights. The same change twice is the same text. A file that has errors is not touched. */
+export function editSplit(text: string, change: SplitChange): EditedSplit {
+  const { service, weights, file = "mesh.yaml" } = change;
   const before = loadSpec(text, { file });
-  if (before.kind === "invalid") return before.diagnostics;
+  if (before.kind === "invalid") return before;
   // Positions are counted without a byte order mark, which is put back in the end.
   const mark = text.startsWith("\uFEFF") ? "\uFEFF" : "";
   const body = text.slice(mark.length);
   const lines = new LineCounter();
   const roots = [...parseAllDocuments(body, { ...yamlOptions, lineCounter: lines })].map(({ contents }) => contents);
-  const problem = (code: DiagnosticCode, node: unknown, message: string, hint = ""): readonly Diagnostic[] => {
+  const problem = (code: DiagnosticCode, node: unknown, message: string, hint = ""): EditedSplit => {
     const offset = (node as Node | null)?.range?.[0];
     const { line, col: column } = offset === undefined ? { line: 0, col: 0 } : lines.linePos(offset);
-    return [{ severity: "error", code, message, hint, file, line, column }];
+    return { kind: "invalid", diagnostics: [{ severity: "error", code, message, hint, file, line, column }] };
   };
   const place = findSplit(roots, service);
   if (place === null) {
@@ -50,7 +57,9 @@ export function editSplit(
   const split = newWeights(place.versions, new Map(Object.entries(weights)));
   if (typeof split === "string") return problem("DM1113", place.node, split);
   const edited = mark + applyEdits(body, place.edits(body, split));
-  return verify(edited, { service, split, file }) ?? edited;
+  const diagnostics = verify(edited, { service, split, file });
+  if (diagnostics !== null) return { kind: "invalid", diagnostics };
+  return { kind: "ok", text: edited, split: Object.fromEntries(split) };
 }
 
 /** What was written is read again: an edit in place must mean exactly what was asked, or not happen. */

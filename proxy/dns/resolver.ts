@@ -1,0 +1,150 @@
+// The sidecar's resolver: mesh names from a table that is swapped whole, everything else from Docker's resolver.
+import { createSocket, type RemoteInfo, type Socket as UdpSocket } from "node:dgram";
+import { once } from "node:events";
+import net from "node:net";
+import { answer, canonicalName, type NameTable, serverFailure } from "./answer.ts";
+import { FrameReader, frame } from "./frames.ts";
+import { type Address, askOverTcp, pendingMax, UdpUpstream, type UpstreamOptions } from "./upstream.ts";
+
+/** Clients over TCP at one time; the kernel's backlog holds the next ones. */
+const connectionsMax = 64;
+/** Queries of one connection that wait for an answer, and bytes of answers that it does not read; beyond, it is closed. */
+const pipelinedMax = 256;
+const unreadBytesMax = 256 * 1024;
+const connectionIdleMs = 10_000;
+export const upstreamTimeoutMs = 5_000;
+
+export interface ResolverOptions {
+  /** Port 0 takes any free one, another for UDP than for TCP. */
+  readonly listen: Address;
+  readonly upstream: Address;
+  readonly log: (line: string) => void;
+  /** Until a forwarded query is answered with SERVFAIL. Default 5 s. */
+  readonly timeoutMs?: number;
+}
+
+export class Resolver implements AsyncDisposable {
+  readonly #options: ResolverOptions;
+  readonly #udp: UdpSocket;
+  readonly #tcp: net.Server;
+  readonly #upstream: UdpUpstream;
+  readonly #upstreamOptions: UpstreamOptions;
+  readonly #connections = new Set<net.Socket>();
+  #table: NameTable = new Map();
+  #tcpPending = 0;
+  #closing: Promise<void> | null = null;
+
+  constructor(options: ResolverOptions) {
+    this.#options = options;
+    const { upstream, log, timeoutMs = upstreamTimeoutMs } = options;
+    this.#upstreamOptions = { upstream, log, timeoutMs };
+    this.#upstream = new UdpUpstream(this.#upstreamOptions);
+    this.#udp = createSocket(net.isIPv6(options.listen.address) ? "udp6" : "udp4");
+    this.#udp.on("message", (query, from) => void this.#receive(query, from));
+    this.#tcp = net.createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket));
+    this.#tcp.maxConnections = connectionsMax;
+  }
+
+  /** Resolves when both sockets are bound. Throws when an address cannot be. */
+  async listen(): Promise<void> {
+    const { address, port } = this.#options.listen;
+    this.#udp.bind(port, address);
+    this.#tcp.listen(port, address);
+    await Promise.all([once(this.#udp, "listening"), once(this.#tcp, "listening")]);
+    for (const server of [this.#udp, this.#tcp]) {
+      server.on("error", (error: Error) => this.#options.log(`[devmesh] dns: ${error.message}`));
+    }
+  }
+
+  get udpPort(): number {
+    return this.#udp.address().port;
+  }
+
+  get tcpPort(): number {
+    const address = this.#tcp.address();
+    return address !== null && typeof address === "object" ? address.port : 0;
+  }
+
+  /** Names in any case, with or without the trailing dot. A name without addresses exists and has none. */
+  setTable(names: NameTable): void {
+    this.#table = new Map([...names].map(([name, addresses]) => [canonicalName(name), addresses]));
+  }
+
+  /** Waiting clients are left without an answer. May be called again. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    for (const socket of this.#connections) socket.destroy();
+    await Promise.all([
+      this.#upstream.close(),
+      new Promise<void>((resolve) => this.#tcp.close(() => resolve())),
+      new Promise<void>((resolve) => this.#udp.close(resolve)),
+    ]);
+  }
+
+  async #receive(query: Buffer, from: RemoteInfo): Promise<void> {
+    const verdict = answer(query, this.#table, "udp");
+    if (verdict.kind === "drop") return;
+    const bytes =
+      verdict.kind === "answer" ? verdict.bytes : ((await this.#upstream.ask(query)) ?? serverFailure(query));
+    try {
+      // A client that is gone is no trouble of ours.
+      this.#udp.send(bytes, from.port, from.address, () => undefined);
+    } catch {
+      // Closed while the upstream was asked, or a source port that cannot be answered (0).
+    }
+  }
+
+  #accept(socket: net.Socket): void {
+    this.#connections.add(socket);
+    const reader = new FrameReader();
+    let waiting = 0;
+    let isEnded = false;
+    socket.setTimeout(connectionIdleMs, () => socket.destroy());
+    socket.on("error", () => socket.destroy());
+    socket.on("close", () => this.#connections.delete(socket));
+    const reply = async (query: Buffer): Promise<void> => {
+      const bytes = await this.#answerTcp(query);
+      waiting--;
+      if (bytes === null) socket.destroy();
+      else if (socket.writable) socket.write(frame(bytes));
+      if (isEnded && waiting === 0) socket.end();
+    };
+    socket.on("data", (chunk: Buffer) => {
+      for (const query of reader.push(chunk)) {
+        if (waiting >= pipelinedMax || socket.writableLength > unreadBytesMax) {
+          socket.destroy();
+          return;
+        }
+        waiting++;
+        void reply(query);
+      }
+    });
+    // A client may end its side and still wait for answers.
+    socket.on("end", () => {
+      isEnded = true;
+      if (waiting === 0) socket.end();
+    });
+  }
+
+  /** Null: the client does not speak DNS. */
+  async #answerTcp(query: Buffer): Promise<Buffer | null> {
+    const verdict = answer(query, this.#table, "tcp");
+    if (verdict.kind === "drop") return null;
+    if (verdict.kind === "answer") return verdict.bytes;
+    if (this.#tcpPending >= pendingMax) return serverFailure(query);
+    this.#tcpPending++;
+    try {
+      return (await askOverTcp(query, this.#upstreamOptions)) ?? serverFailure(query);
+    } finally {
+      this.#tcpPending--;
+    }
+  }
+}

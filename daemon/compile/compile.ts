@@ -9,7 +9,7 @@ import { inboundOf, mtlsOf, openPortsOf } from "./inbound.ts";
 import { isolationOf } from "./isolation.ts";
 import type { Catalog, CompileInput, Service, Unmeshed } from "./model.ts";
 import { addressNamesOf, namesOf } from "./names.ts";
-import { aliveWorkloads, isDirect, type NamedService, type NodeContext, nodeOfGateway, nodeOfSidecar } from "./node.ts";
+import { aliveWorkloads, type NamedService, type NodeContext, nodeOfGateway, nodeOfSidecar } from "./node.ts";
 import { collectProblems, compareText, type Problems } from "./problems.ts";
 import { checkReferences } from "./references.ts";
 import { shownSplit } from "./routes.ts";
@@ -69,7 +69,8 @@ export function compile(input: CompileInput): Compiled {
     const serviceNames = names.get(service.name) ?? { hosts: [], versions: [] };
     const config = serviceConfigOf(service, serviceNames, { input, catalog, hosts, bound });
     const own = subsets.get(service.name) ?? { names: new Set<string>(), of: () => [] };
-    const direct = isDirect(service, config) ? [{ version: null, hosts: config.hosts }, ...config.versionHosts] : [];
+    const named = [{ version: null, hosts: config.hosts, address: config.address }, ...config.versionHosts];
+    const direct = named.filter(({ address }) => address === "");
     parts.set(service.name, { service, config, endpoints: endpointsOf(service, own, input.readySidecars), direct });
   }
   const gateways = gatewaysOf(spec, catalog, problems);

@@ -1,5 +1,5 @@
 // Who a proxy is, and the names that its resolver answers with containers' own addresses.
-import type { NodeConfig, ServiceConfig } from "../../proxy/contract/config.ts";
+import type { NodeConfig } from "../../proxy/contract/config.ts";
 import type { World } from "../docker/world.ts";
 import type { Spec } from "../spec/spec.ts";
 import type { CompiledGateway } from "./gateways.ts";
@@ -21,7 +21,7 @@ export function aliveWorkloads(workloads: readonly Workload[]): readonly Workloa
   return workloads.filter(({ container }) => isAlive(container));
 }
 
-/** A service, and those of its names that are answered with its containers' addresses: all where `isDirect`, else none. */
+/** A service, and those of its names that are answered with its containers' addresses: those without a virtual one. */
 export interface NamedService {
   readonly service: Service;
   readonly direct: readonly { readonly version: string | null; readonly hosts: readonly string[] }[];
@@ -96,9 +96,4 @@ function directAddresses(caller: Workload, service: Service, version: string | n
 function sharedAddresses(caller: Workload, { container }: Workload): readonly string[] {
   const shared = container.networks.filter(({ networkId }) => caller.networks.has(networkId));
   return shared.map(({ address }) => address).filter((address) => address !== "");
-}
-
-/** True where nothing could answer at a virtual address: UDP is not proxied, and without an address there is none. */
-export function isDirect(service: Service, config: ServiceConfig): boolean {
-  return service.exposesUdp || config.address === "";
 }

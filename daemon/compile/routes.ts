@@ -1,20 +1,20 @@
 // A service's routes, from whichever language has them.
 import type { DestinationConfig, RouteConfig } from "../../proxy/contract/config.ts";
-import type { RouteSpec, ServiceSpec, VirtualServiceSpec } from "../spec/spec.ts";
+import type { RouteSpec, ServiceSpec } from "../spec/spec.ts";
 import type { Hosts } from "./hosts.ts";
 import type { Catalog, Service } from "./model.ts";
-import { defaultRetry, routesOfVirtualService } from "./virtual-services.ts";
+import { type Binding, defaultRetry, routesOfVirtualService } from "./virtual-services.ts";
 
 export interface RouteContext {
   readonly catalog: Catalog;
   readonly hosts: Hosts;
-  readonly bound: ReadonlyMap<string, VirtualServiceSpec>;
+  readonly bound: ReadonlyMap<string, Binding>;
 }
 
 /** A VirtualService replaces native routes (having both is an error); else native routes, and the split for the rest. */
 export function routesOf(service: Service, { catalog, hosts, bound }: RouteContext): readonly RouteConfig[] {
-  const virtualService = bound.get(service.name);
-  if (virtualService !== undefined) return routesOfVirtualService(virtualService, service, hosts);
+  const binding = bound.get(service.name);
+  if (binding !== undefined) return routesOfVirtualService(binding.virtualService, service, hosts);
   const { spec } = service;
   const native = spec?.routes.map((route) => nativeRoute(route, spec, catalog)) ?? [];
   return [

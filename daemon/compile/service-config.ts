@@ -12,18 +12,20 @@ export interface ServiceContext extends RouteContext {
 export function serviceConfigOf(service: Service, names: ServiceNames, context: ServiceContext): ServiceConfig {
   const { spec, meshName, addresses } = context.input;
   const { name } = service;
+  // Nothing answers UDP at a virtual address, so such names are answered with containers' addresses (see node.ts).
+  const addressOf = (one: string) => (service.exposesUdp ? "" : (addresses.get(one) ?? ""));
   return {
     name,
     namespace: meshName,
     fqdn: fqdnOf(name, meshName),
     hosts: names.hosts,
-    address: addresses.get(name) ?? "",
+    address: addressOf(name),
     identity: identityOf({ trustDomain: spec.trustDomain, namespace: meshName }, name),
     ports: service.ports,
     versionHosts: names.versions.map(({ version, hosts, addressName }) => ({
       version,
       hosts,
-      address: addresses.get(addressName) ?? "",
+      address: addressOf(addressName),
     })),
     routes: routesOf(service, context),
     tcp: splitOf(service),

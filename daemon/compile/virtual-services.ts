@@ -1,6 +1,6 @@
 // Istio's VirtualServices: which one binds to a service, and its rules as our routes.
 import type { DestinationConfig, RetryConfig, RouteConfig } from "../../proxy/contract/config.ts";
-import type { Spec, VirtualServiceRouteSpec, VirtualServiceSpec } from "../spec/spec.ts";
+import type { Origin, Spec, VirtualServiceRouteSpec, VirtualServiceSpec } from "../spec/spec.ts";
 import type { Hosts } from "./hosts.ts";
 import type { Service } from "./model.ts";
 import { listed, type Problems } from "./problems.ts";
@@ -14,18 +14,16 @@ export const defaultRetry: RetryConfig = {
   statusCodes: [],
 };
 
-interface Binding {
+export interface Binding {
   readonly virtualService: VirtualServiceSpec;
+  /** Of the host that binds. */
+  readonly origin: Origin;
   /** An exact host beats any wildcard, a longer wildcard a shorter one. */
   readonly specificity: number;
 }
 
 /** By service name: the most specific host wins, then the order of the documents (Istio's IST0109). */
-export function bindVirtualServices(
-  spec: Spec,
-  hosts: Hosts,
-  problems: Problems,
-): ReadonlyMap<string, VirtualServiceSpec> {
+export function bindVirtualServices(spec: Spec, hosts: Hosts, problems: Problems): ReadonlyMap<string, Binding> {
   const bound = new Map<string, Binding>();
   for (const virtualService of spec.virtualServices) {
     for (const { host, origin } of virtualService.hosts) {
@@ -38,7 +36,8 @@ export function bindVirtualServices(
       const specificity = host.startsWith("*") ? host.length : Number.POSITIVE_INFINITY;
       for (const { name } of services) {
         const other = bound.get(name);
-        if (other === undefined || other.specificity < specificity) bound.set(name, { virtualService, specificity });
+        if (other === undefined || other.specificity < specificity)
+          bound.set(name, { virtualService, origin, specificity });
         else if (other.specificity === specificity && other.virtualService !== virtualService) {
           const message = `VirtualService ${virtualService.name} has no effect on ${name}: ${other.virtualService.name} is bound to it already`;
           const hint = "put the rules of one host into one VirtualService";
@@ -47,7 +46,7 @@ export function bindVirtualServices(
       }
     }
   }
-  return new Map([...bound].map(([name, { virtualService }]) => [name, virtualService]));
+  return bound;
 }
 
 /**
@@ -100,7 +99,7 @@ export interface VirtualServiceCheck {
   readonly spec: Spec;
   readonly hosts: Hosts;
   readonly subsets: ReadonlyMap<string, Subsets>;
-  readonly bound: ReadonlyMap<string, VirtualServiceSpec>;
+  readonly bound: ReadonlyMap<string, Binding>;
   readonly problems: Problems;
 }
 
@@ -112,12 +111,11 @@ export function checkVirtualServices(check: VirtualServiceCheck): void {
     }
   }
   for (const service of check.spec.services) {
-    const virtualService = check.bound.get(service.name);
-    if (virtualService === undefined || (service.routes.length === 0 && service.split === null)) continue;
-    const what = service.routes.length > 0 ? "routes" : "split";
-    const message = `${service.name} has ${what} here and a VirtualService (${virtualService.name}): only one can hold`;
-    const hint = `leave out ${what} of ${service.name}, or the VirtualService`;
-    check.problems.add("error", "routedTwice", service.origin, { message, hint });
+    const binding = check.bound.get(service.name);
+    if (binding === undefined || (service.routes.length === 0 && service.split === null)) continue;
+    const what = service.split === null ? "routes" : "split";
+    const message = `${service.name} is routed twice: by ${what} on line ${service.origin.line}, and by the VirtualService ${binding.virtualService.name}`;
+    check.problems.add("error", "routedTwice", binding.origin, { message, hint: "keep one of them" });
   }
 }
 

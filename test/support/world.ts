@@ -55,7 +55,7 @@ function containerOf(options: ContainerOptions, place: Place): Container {
     name,
     image: `${service ?? name}:latest`,
     service: labels["devmesh.service"] ?? service ?? name,
-    version: labels["devmesh.version"] ?? labels["version"] ?? null,
+    version: labels["devmesh.version"] ?? labels.version ?? null,
     number,
     isOneOff: false,
     state: "running",

@@ -1,6 +1,7 @@
 // Specs and compiles in one line, for the tests of daemon/compile.
-import { addressNames, type Compiled, compile } from "../../../daemon/compile/compile.ts";
+
 import { allocate } from "../../../daemon/compile/addresses.ts";
+import { addressNames, type Compiled, compile } from "../../../daemon/compile/compile.ts";
 import type { CompileInput } from "../../../daemon/compile/model.ts";
 import type { World } from "../../../daemon/docker/world.ts";
 import { defaultService, defaultSpec } from "../../../daemon/spec/defaults.ts";
@@ -74,7 +75,13 @@ export const rule = (
   origin,
   name: "",
   match: [],
-  route: destinations.map(({ host, subset = null, port = null, weight = 0 }) => ({ origin, host, subset, port, weight })),
+  route: destinations.map(({ host, subset = null, port = null, weight = 0 }) => ({
+    origin,
+    host,
+    subset,
+    port,
+    weight,
+  })),
   timeoutMs: 0,
   retry: null,
   ...parts,

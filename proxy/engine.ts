@@ -2,7 +2,7 @@
 
 import type { ProxyConfig } from "./contract/config.ts";
 import type { ProxyContext } from "./listener/context.ts";
-import { connectPeerHttp, connectPeerInner } from "./listener/peer-upstreams.ts";
+import { openEndpoint } from "./listener/peer-upstreams.ts";
 import type { Random } from "./route/split.ts";
 import { Splits } from "./route/split.ts";
 import { buildTable, type Table } from "./route/table.ts";
@@ -30,10 +30,7 @@ export class Engine {
     this.#onApplied = deps.onApplied;
     const endpoints: Endpoints = new Endpoints({
       random: deps.random,
-      open: (config, identity) => ({
-        requests: connectPeerInner({ config, identity, own: deps.identity, table: () => this.table }),
-        upgrades: connectPeerHttp({ config, identity, own: deps.identity, table: () => this.table }),
-      }),
+      open: (config, service) => openEndpoint({ config, service, own: deps.identity }),
     });
     this.context = {
       table: () => this.table,
@@ -56,8 +53,8 @@ export class Engine {
   }
 
   /** Builds beside the old, swaps one reference, then tells who must follow. Throws, and changes nothing, when it cannot be built. */
-  apply(config: ProxyConfig, hash: string): void {
-    const table = buildTable(config, hash, this.#splits);
+  apply(config: ProxyConfig): void {
+    const table = buildTable(config, this.#splits);
     this.#table = table;
     this.context.endpoints.apply(table);
     this.#onApplied(table);

@@ -133,6 +133,9 @@ function natChains(mesh: string, options: RuleOptions): string[] {
   return [...output, ...prerouting];
 }
 
+// A packet that conntrack cannot place (late, out of window) carries no mark: a reset would cut a connection of the proxy's.
+const dropInvalid = "meta l4proto tcp ct state invalid counter name guard_invalid drop";
+
 /** Filter hooks see destinations after the redirection: a captured virtual address is 127.0.0.1 here. */
 function guardOut(mesh: string, options: RuleOptions): string[] {
   return chain("guard_out", "type filter hook output priority 0; policy accept;", [
@@ -153,7 +156,7 @@ function guardOut(mesh: string, options: RuleOptions): string[] {
           "meta l4proto udp ip daddr != @included_out4 counter name excluded_out accept",
           "meta l4proto udp ip6 daddr != @included_out6 counter name excluded_out accept",
         ]),
-    "meta l4proto tcp ct state invalid counter name guard_invalid drop",
+    dropInvalid,
     "meta nfproto ipv6 meta l4proto tcp counter name guard_out_tcp6 reject with tcp reset",
     "meta l4proto tcp counter name guard_out_tcp reject with tcp reset",
     options.isUdpDropped === true
@@ -178,18 +181,20 @@ function guardIn(mesh: string): string[] {
     "ip saddr @excluded_out4 meta l4proto tcp counter name excluded_out accept",
     "ip6 saddr @excluded_out6 meta l4proto tcp counter name excluded_out accept",
     `tcp dport ${inboundPort} counter name loop_in reject with tcp reset`,
-    "meta l4proto tcp ct state invalid counter name guard_invalid drop",
+    dropInvalid,
     "meta nfproto ipv6 meta l4proto tcp counter name guard_in_tcp6 reject with tcp reset",
     "meta l4proto tcp counter name guard_in_tcp reject with tcp reset",
   ]);
   return [
     ...subChain("mesh_out", [
       peersOnly,
+      dropInvalid,
       "meta l4proto tcp counter name mesh_out reject with tcp reset",
       "counter name mesh_out drop",
     ]),
     ...subChain("mesh_in", [
       peersOnly,
+      dropInvalid,
       "meta l4proto tcp counter name mesh_in reject with tcp reset",
       "counter name mesh_in drop",
     ]),

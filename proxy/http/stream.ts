@@ -4,6 +4,9 @@
 // Flow control: `write` returns false when enough is buffered; the writer then stops until `onDrain`.
 // `pause`/`resume` stop and restart the events of the other direction at their source.
 // After `abort`, `onAbort` or both ends, nothing more is called and nothing more may be called.
+// The end of a request is told (`onEnd`) only where there is a body to end, or after a 101.
+// The end of a response is the end of the exchange, whatever of the request is still to come: the server codec throws that away
+// without events, the client codec takes and drops it. (After a 101 each direction ends for itself.)
 // Upgrade: after `respond({status: 101})`, both directions carry raw bytes until each is ended (half-close is kept).
 
 import type { Failure } from "./failure.ts";

@@ -32,7 +32,7 @@ export interface InnerLimits {
   readonly lingerMs: number;
 }
 
-export const innerLimits: InnerLimits = {
+export const defaultInnerLimits: InnerLimits = {
   streamsMax: 1024,
   windowBytes: 64 * KiB,
   windowGrownBytes: 256 * KiB,

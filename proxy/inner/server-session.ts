@@ -8,7 +8,7 @@ import { type Clock, systemClock } from "./clock.ts";
 import { FrameType, InnerViolation, ResetCode } from "./frames.ts";
 import { decodeRequest } from "./head-text.ts";
 import type { InnerStream } from "./inner-stream.ts";
-import { type InnerLimits, innerLimits } from "./limits.ts";
+import { defaultInnerLimits, type InnerLimits } from "./limits.ts";
 import { InnerServerStream } from "./server-stream.ts";
 import { InnerSession, type SessionLoss } from "./session.ts";
 
@@ -60,7 +60,7 @@ class InnerServerSession extends InnerSession {
   #lastTaken = -1;
 
   constructor(socket: Duplex, options: ServeInnerOptions) {
-    const { peer, limits = innerLimits, clock = systemClock } = options;
+    const { peer, limits = defaultInnerLimits, clock = systemClock } = options;
     super(socket, { limits, clock, describe: peer.identity ?? peer.address });
     this.#options = options;
     this.begin();

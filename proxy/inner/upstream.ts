@@ -4,7 +4,7 @@ import { type Failure, failure } from "../http/failure.ts";
 import type { ClientStream, ClientStreamEvents, OutgoingRequest, Upstream } from "../http/stream.ts";
 import { InnerClientSession } from "./client-session.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import { type InnerLimits, innerLimits } from "./limits.ts";
+import { defaultInnerLimits, type InnerLimits } from "./limits.ts";
 
 export interface InnerUpstreamOptions {
   /**
@@ -64,7 +64,7 @@ export class InnerUpstream implements Upstream {
   }
 
   #connect(): InnerClientSession | Failure {
-    const { describe, limits = innerLimits, clock = systemClock } = this.#options;
+    const { describe, limits = defaultInnerLimits, clock = systemClock } = this.#options;
     const detail = "upstream_reset_before_response_started{connection_failure}";
     if (this.#isClosed) {
       return failure("UF", 503, detail, `${describe} takes no more requests`, { isUnprocessed: true });

@@ -6,6 +6,7 @@ import { defaultLimits } from "../http1/limits.ts";
 import { serveHttp1 } from "../http1/server-connection.ts";
 import { hostOf } from "../route/decide.ts";
 import type { Binding, Table } from "../route/table.ts";
+import { resetStream } from "../tcp/reset.ts";
 import type { Connections } from "./connections.ts";
 import { type ProxyContext, refuseRequest } from "./context.ts";
 import { routeRequest } from "./outbound.ts";
@@ -64,7 +65,7 @@ export class GatewayListeners {
     if (listener.protocol === "tcp") {
       const first = listener.hosts[0];
       const service = first === undefined ? undefined : this.#context.table().services.get(first.service);
-      if (first === undefined || service === undefined) socket.resetAndDestroy();
+      if (first === undefined || service === undefined) resetStream(socket);
       else void tunnel(this.#context, socket, { binding: whole(service), port: first.port, initial: Buffer.alloc(0) });
       return;
     }

@@ -8,6 +8,7 @@ import { defaultLimits } from "../http1/limits.ts";
 import { serveHttp1 } from "../http1/server-connection.ts";
 import { type Acceptance, admit, authorize } from "../route/authorize.ts";
 import { InboundRouting, inboundEdge } from "../route/inbound-routing.ts";
+import { resetStream } from "../tcp/reset.ts";
 import { sniff } from "../tcp/sniff.ts";
 import { splice } from "../tcp/splice.ts";
 import { continueTrace } from "../telemetry/trace.ts";
@@ -32,7 +33,7 @@ export function acceptInbound(socket: net.Socket, deps: InboundDeps): void {
   }
   const { acceptance } = context.table();
   if (acceptance === null) {
-    socket.resetAndDestroy();
+    resetStream(socket);
     return;
   }
   const peer: Peer = { address: plainAddress(socket.remoteAddress ?? "unknown"), identity: null };
@@ -134,7 +135,7 @@ export function serveInboundTcp(
       context.log.line(
         `[devmesh] UF connection from ${peer.identity ?? peer.address} reset: ${table.node.workload} does not listen on port ${port}`,
       );
-      socket.resetAndDestroy();
+      resetStream(socket);
       return;
     }
     if (initial.length > 0) application.write(initial);
@@ -178,7 +179,7 @@ export function refuseConnection(
   context.log.line(
     `[devmesh] ${reason.detail} connection from ${peer.identity ?? peer.address} reset: ${reason.reason}`,
   );
-  socket.resetAndDestroy();
+  resetStream(socket);
 }
 
 function plainAddress(address: string): string {

@@ -5,30 +5,24 @@ import { failure } from "../http/failure.ts";
 import type { Peer, ServerStream } from "../http/stream.ts";
 import { defaultLimits } from "../http1/limits.ts";
 import { serveHttp1 } from "../http1/server-connection.ts";
-import { defaultInnerLimits } from "../inner/limits.ts";
 import { serveInner } from "../inner/server-session.ts";
 import { admit } from "../route/authorize.ts";
 import { InboundRouting } from "../route/inbound-routing.ts";
 import { alpnInner, alpnTunnel } from "../tls/alpn.ts";
+import type { PeerConnection } from "../tls/peer-server.ts";
 import { parseSniName } from "../tls/sni-name.ts";
 import type { Connections } from "./connections.ts";
 import { type ProxyContext, refuseRequest, startExchange } from "./context.ts";
 import { denial, refuseConnection, serveInboundTcp } from "./inbound.ts";
 
-export interface PeerConnection {
-  readonly socket: TLSSocket;
-  readonly identity: string;
-  readonly alpn: string;
-  readonly servername: string;
-}
-
 /** Takes a connection whose certificate was verified. */
 export function acceptPeer(
-  connection: PeerConnection,
+  socket: TLSSocket,
+  from: PeerConnection,
   deps: { context: ProxyContext; connections: Connections },
 ): void {
   const { context, connections } = deps;
-  const { socket, identity, alpn, servername } = connection;
+  const { identity, alpn, servername } = from;
   const peer: Peer = { address: plain(socket.remoteAddress ?? "unknown"), identity };
   const { acceptance } = context.table();
   const name = parseSniName(servername);
@@ -51,7 +45,6 @@ export function acceptPeer(
     alpn === alpnInner
       ? serveInner(socket, {
           peer,
-          limits: defaultInnerLimits,
           onRequest: (stream) => serveRequest(context, stream, { peer, ...stream.destination }),
           onClose,
         })

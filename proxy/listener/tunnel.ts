@@ -7,9 +7,10 @@ import type { Edge } from "../contract/report.ts";
 import { type Failure, failure } from "../http/failure.ts";
 import { noEndpoint } from "../route/outbound-routing.ts";
 import type { Binding, Service } from "../route/table.ts";
+import { resetStream } from "../tcp/reset.ts";
 import { splice } from "../tcp/splice.ts";
 import { alpnTunnel } from "../tls/alpn.ts";
-import { connectPeer } from "../tls/connect-peer.ts";
+import { connectFailure, connectPeer } from "../tls/connect-peer.ts";
 import { sniName } from "../tls/sni-name.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
 import type { ProxyContext } from "./context.ts";
@@ -47,11 +48,11 @@ export async function tunnel(context: ProxyContext, client: net.Socket, request:
     if (endpoint === null || tried.includes(endpoint)) break;
     tried.push(endpoint);
     endpoint.begin();
-    const peer = await openPeer(context, { endpoint, service, port, version }).catch((error: Error) => error);
-    if (peer instanceof Error) {
-      reason = failure("UF", 503, "upstream_reset_before_response_started{connection_failure}", peer.message, {
-        isUnprocessed: true,
-      });
+    const peer = await openPeer(context, { endpoint, service, port, version }).catch((error: unknown) =>
+      connectFailure(error, endpoint.workload),
+    );
+    if ("flag" in peer) {
+      reason = peer;
       endpoint.end(reason);
       continue;
     }
@@ -180,7 +181,7 @@ function refuseTunnel(
   series.opened++;
   series.closed++;
   context.log.line(`[devmesh] ${reason.flag} connection to ${service.config.name} reset: ${reason.reason}`);
-  client.resetAndDestroy();
+  resetStream(client);
 }
 
 function tunnelEdge(

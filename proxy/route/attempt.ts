@@ -26,7 +26,11 @@ export class Attempt implements ClientStreamEvents {
     this.#target.begin();
     this.#isRequestEnded = !request.hasBody;
     if (this.#perTryTimeoutMs > 0) this.#timer = setTimeout(() => this.#onTimeout(), this.#perTryTimeoutMs);
-    this.#stream = this.#target.upstream(request.head.upgrade !== null).open(request, this);
+    const upstream = this.#target.upstream({
+      isUpgrade: request.head.upgrade !== null,
+      port: request.destination.port,
+    });
+    this.#stream = upstream.open(request, this);
   }
 
   write(chunk: Buffer): boolean {

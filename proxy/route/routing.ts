@@ -11,8 +11,8 @@ export interface Target {
   readonly host: string;
   readonly workload: string;
   readonly version: string;
-  /** `isUpgrade`: the request may end in a 101, which needs a connection of its own. */
-  upstream(isUpgrade: boolean): Upstream;
+  /** `isUpgrade`: the request may end in a 101, which needs a connection of its own. `port` is the application's. */
+  upstream(request: { isUpgrade: boolean; port: number }): Upstream;
   /** A try starts and ends: what load balancing counts. */
   begin(): void;
   end(failure: Failure | null): void;

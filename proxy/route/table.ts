@@ -25,7 +25,6 @@ export interface Table {
   readonly httpPorts: ReadonlySet<number>;
   readonly acceptance: Acceptance | null;
   readonly listeners: readonly ListenerConfig[];
-  readonly hash: string;
 }
 
 /** What a name or an address means: a service, one version of it, or one container. */
@@ -53,7 +52,7 @@ export interface Route {
 }
 
 /** Throws on a config that cannot be used (a bad regex): it is then refused as a whole. */
-export function buildTable(config: ProxyConfig, hash: string, splits: Splits): Table {
+export function buildTable(config: ProxyConfig, splits: Splits): Table {
   const generation = splits.generation();
   const services = new Map<string, Service>();
   for (const service of Object.values(config.services)) {
@@ -70,7 +69,6 @@ export function buildTable(config: ProxyConfig, hash: string, splits: Splits): T
     httpPorts: new Set([...services.values()].flatMap(httpPortsOf)),
     acceptance: config.inbound === null ? null : buildAcceptance(config.node, config.inbound),
     listeners: Object.values(config.listeners),
-    hash,
   };
   generation.commit();
   return table;

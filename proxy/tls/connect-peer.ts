@@ -1,5 +1,5 @@
 // A TLS connection to another sidecar, good only if the peer proves exactly the identity that was expected.
-import { connect, type PeerCertificate, type TLSSocket } from "node:tls";
+import { type ConnectionOptions, connect, type PeerCertificate, type TLSSocket } from "node:tls";
 import { type Failure, failure } from "../http/failure.ts";
 import { FailureError } from "./failure-error.ts";
 import type { Identity } from "./identity.ts";
@@ -28,7 +28,7 @@ const keepAliveMs = 30_000;
  * error before `secureConnect` into one. Half-close is kept. Throws when this proxy has no certificate yet.
  */
 export function connectPeer(options: ConnectPeerOptions): TLSSocket {
-  const socket = connect({
+  const settings: ConnectionOptions & { readonly allowHalfOpen: boolean } = {
     host: options.address,
     port: options.port,
     servername: options.servername,
@@ -41,7 +41,8 @@ export function connectPeer(options: ConnectPeerOptions): TLSSocket {
       const wrong = wrongPeer(socket, certificate, options);
       return wrong === null ? undefined : new FailureError(wrong);
     },
-  });
+  };
+  const socket: TLSSocket = connect(settings);
   socket.setNoDelay(true);
   socket.setKeepAlive(true, keepAliveMs);
   const timer = setTimeout(() => {

@@ -1,6 +1,6 @@
 // One endpoint of a service as this proxy sees it: its connections, its load, whether connecting to it failed lately.
 // Keyed by container id outside the config, so that pools and counters survive every reload.
-import type { EndpointConfig } from "../contract/config.ts";
+import type { EndpointConfig, ServiceConfig } from "../contract/config.ts";
 import type { Failure } from "../http/failure.ts";
 import type { Upstream } from "../http/stream.ts";
 import type { Target } from "../route/routing.ts";
@@ -10,15 +10,16 @@ const avoidForMs = 1000;
 
 export interface EndpointUpstreams {
   /** Requests, multiplexed over one TLS connection. */
-  readonly requests: Upstream & { peerGone(reason: Failure): void; close(): void };
-  /** Requests that ask for an Upgrade: one TLS connection each. */
-  readonly upgrades: Upstream & { close(): void };
+  readonly requests: Upstream & { peerGone(reason: Failure): void };
+  /** Requests that ask for an Upgrade, by the application's port: one TLS connection each. */
+  upgrades(port: number): Upstream;
+  close(): void;
 }
 
 export class Endpoint implements Target {
   readonly id: string;
-  readonly #open: (config: EndpointConfig, identity: string) => EndpointUpstreams;
-  readonly #identity: string;
+  readonly #open: (config: EndpointConfig, service: ServiceConfig) => EndpointUpstreams;
+  readonly #service: ServiceConfig;
   #config: EndpointConfig;
   #upstreams: EndpointUpstreams | null = null;
   #avoidUntil = 0;
@@ -26,12 +27,12 @@ export class Endpoint implements Target {
 
   constructor(
     config: EndpointConfig,
-    identity: string,
-    open: (config: EndpointConfig, identity: string) => EndpointUpstreams,
+    service: ServiceConfig,
+    open: (config: EndpointConfig, service: ServiceConfig) => EndpointUpstreams,
   ) {
     this.id = config.id;
     this.#config = config;
-    this.#identity = identity;
+    this.#service = service;
     this.#open = open;
   }
 
@@ -55,9 +56,9 @@ export class Endpoint implements Target {
     return this.#avoidUntil > performance.now();
   }
 
-  upstream(isUpgrade: boolean): Upstream {
-    this.#upstreams ??= this.#open(this.#config, this.#identity);
-    return isUpgrade ? this.#upstreams.upgrades : this.#upstreams.requests;
+  upstream({ isUpgrade, port }: { isUpgrade: boolean; port: number }): Upstream {
+    this.#upstreams ??= this.#open(this.#config, this.#service);
+    return isUpgrade ? this.#upstreams.upgrades(port) : this.#upstreams.requests;
   }
 
   begin(): void {
@@ -80,8 +81,7 @@ export class Endpoint implements Target {
   /** The container is gone: what is under way fails now, not at a timeout. */
   close(gone: Failure): void {
     this.#upstreams?.requests.peerGone(gone);
-    this.#upstreams?.requests.close();
-    this.#upstreams?.upgrades.close();
+    this.#upstreams?.close();
     this.#upstreams = null;
   }
 }

@@ -1,5 +1,5 @@
 // All endpoints that this proxy knows, kept across reloads, and the choice among them.
-import type { EndpointConfig } from "../contract/config.ts";
+import type { EndpointConfig, ServiceConfig } from "../contract/config.ts";
 import { failure } from "../http/failure.ts";
 import type { Random } from "../route/split.ts";
 import type { Table } from "../route/table.ts";
@@ -8,11 +8,11 @@ import { Endpoint, type EndpointUpstreams } from "./endpoint.ts";
 
 export class Endpoints {
   readonly #byId = new Map<string, Endpoint>();
-  readonly #open: (config: EndpointConfig, identity: string) => EndpointUpstreams;
+  readonly #open: (config: EndpointConfig, service: ServiceConfig) => EndpointUpstreams;
   readonly #random: Random;
   readonly #listeners = new Set<() => void>();
 
-  constructor(deps: { random: Random; open: (config: EndpointConfig, identity: string) => EndpointUpstreams }) {
+  constructor(deps: { random: Random; open: (config: EndpointConfig, service: ServiceConfig) => EndpointUpstreams }) {
     this.#open = deps.open;
     this.#random = deps.random;
   }
@@ -31,7 +31,7 @@ export class Endpoints {
           `${config.workload} was restarted`,
         );
         if (known !== undefined) known.update(config, gone);
-        else this.#byId.set(config.id, new Endpoint(config, service.config.identity, this.#open));
+        else this.#byId.set(config.id, new Endpoint(config, service.config, this.#open));
       }
     }
     for (const [id, endpoint] of this.#byId) {

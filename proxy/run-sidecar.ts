@@ -1,0 +1,69 @@
+// The life of a sidecar: bind, install the rules, give up root, take the first config, serve, drain.
+import { once } from "node:events";
+import { dropPrivileges } from "./capture/drop-privileges.ts";
+import { installRules } from "./capture/install-rules.ts";
+import { loadOriginalDestination, originalDestination } from "./capture/original-destination.ts";
+import { dnsPort, dockerDns, healthPort, inboundPort, outboundPort, peerPort } from "./capture/ports.ts";
+import { Resolver } from "./dns/resolver.ts";
+import type { Engine } from "./engine.ts";
+import { Connections } from "./listener/connections.ts";
+import { createHealthServer } from "./listener/health-server.ts";
+import { HeldServer } from "./listener/held-server.ts";
+import { acceptInbound } from "./listener/inbound.ts";
+import { acceptOutbound } from "./listener/outbound.ts";
+import { acceptPeer } from "./listener/peers.ts";
+import { resolverNames } from "./names.ts";
+import type { ProxyOptions } from "./options.ts";
+import { ProxyProcess } from "./process.ts";
+import { alpnPeers } from "./tls/alpn.ts";
+import { createPeerServer, type PeerServer } from "./tls/peer-server.ts";
+
+const loopback = "127.0.0.1";
+const everywhere = "0.0.0.0";
+
+export async function runSidecar(options: ProxyOptions, boot: string): Promise<void> {
+  const proxy = new ProxyProcess(boot);
+  const { counters, log, identity } = proxy;
+  const resolver = new Resolver({
+    listen: { address: loopback, port: dnsPort },
+    upstream: dockerDns,
+    log: (line) => log.line(line),
+  });
+  const engine: Engine = proxy.engine((table) => resolver.setTable(resolverNames(table)));
+  const { context } = engine;
+  const connections = new Connections();
+  const deps = { context, originalDestination, connections };
+  const onConnections = (change: 1 | -1) => counters.connections(change);
+  const peers: { server: PeerServer | null } = { server: null };
+  const outbound = new HeldServer({ accept: (socket) => acceptOutbound(socket, deps), onConnections });
+  const inbound = new HeldServer({ accept: (socket) => acceptInbound(socket, deps), onConnections });
+  const peer = new HeldServer({ accept: (socket) => peers.server?.accept(socket), onConnections });
+  const health = createHealthServer({ counters, isReady: () => proxy.isReady });
+
+  await loadOriginalDestination();
+  health.listen(healthPort, loopback);
+  await Promise.all([
+    outbound.listen(outboundPort, loopback),
+    inbound.listen(inboundPort, everywhere),
+    peer.listen(peerPort, everywhere),
+    resolver.listen(),
+    once(health, "listening"),
+  ]);
+  await installRules(options);
+  dropPrivileges();
+
+  await proxy.start(() => {
+    peers.server = createPeerServer({
+      identity,
+      trustDomain: engine.table.node.trustDomain,
+      alpn: alpnPeers,
+      onConnection: (socket, from) => acceptPeer(socket, from, { context, connections }),
+      onRefused: ({ reason, detail, address }) =>
+        log.line(`[devmesh] mTLS refused from ${address}: ${reason}: ${detail}`),
+    });
+    for (const server of [outbound, inbound, peer]) server.release();
+  });
+  await proxy.stopped;
+  for (const server of [outbound, inbound, peer]) server.close();
+  await connections.drain(proxy.drainMs);
+}

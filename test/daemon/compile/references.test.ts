@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { mergeDiagnostics } from "../../../daemon/compile/problems.ts";
+import { compileCodes, mergeDiagnostics } from "../../../daemon/compile/problems.ts";
+import { diagnosticCodes } from "../../../daemon/spec/codes.ts";
 import type { Diagnostic } from "../../../daemon/spec/diagnostic.ts";
 import type { Spec } from "../../../daemon/spec/spec.ts";
 import { worldOf } from "../../support/world.ts";
@@ -107,4 +108,8 @@ test("a problem that loader and compile both see at one place is shown once, and
     [at(9, "DM1210", "compile"), at(5, "DM1403")],
   );
   expect(merged.map(({ line, message }) => `${line} ${message}`)).toEqual(["2 m", "5 m", "9 loader"]);
+});
+
+test("every code of compile is in the table of codes", () => {
+  for (const code of Object.values(compileCodes)) expect(Object.keys(diagnosticCodes)).toContain(code);
 });

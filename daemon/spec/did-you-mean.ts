@@ -3,11 +3,11 @@
 /** Longer words are not compared: the distance costs the product of both lengths. */
 const comparedCharactersMax = 64;
 
-/** The nearest of `known`, or null when none is near: at most a third of the word may differ. */
+/** The nearest of `known`, or null when none is near: at most a third of its letters may differ. */
 export function nearest(word: string, known: Iterable<string>): string | null {
   if (word.length > comparedCharactersMax) return null;
   let best: string | null = null;
-  let bestDistance = Math.max(1, Math.floor(word.length / 3)) + 1;
+  let bestDistance = Math.floor(word.length / 3) + 1;
   for (const candidate of known) {
     if (candidate.length > comparedCharactersMax) continue;
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());

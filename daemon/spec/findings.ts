@@ -9,6 +9,7 @@ export const diagnosticsMax = 100;
 export interface Findings {
   error(code: DiagnosticCode, at: Origin, message: string, hint?: string): void;
   warning(code: DiagnosticCode, at: Origin, message: string, hint?: string): void;
+  hasErrors(): boolean;
   /** By position; errors before warnings at the same place; the same problem once. */
   list(): readonly Diagnostic[];
 }
@@ -27,6 +28,7 @@ export function createFindings(file: string): Findings {
   return {
     error: (code, at, message, hint) => add("error", code, at, [message, hint]),
     warning: (code, at, message, hint) => add("warning", code, at, [message, hint]),
+    hasErrors: () => dropped.error > 0 || [...found.values()].some(({ severity }) => severity === "error"),
     list() {
       const sorted = [...found.values()].sort(byPosition);
       const more = dropped.error + dropped.warning;

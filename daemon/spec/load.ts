@@ -23,8 +23,7 @@ export function loadSpec(text: string, options: LoadOptions): LoadedSpec {
   const findings = createFindings(file);
   const spec = readDocuments(text, { file, known: knownServices }, findings);
   const diagnostics = findings.list();
-  if (spec === null || diagnostics.some(({ severity }) => severity === "error"))
-    return { kind: "invalid", diagnostics, file };
+  if (spec === null || findings.hasErrors()) return { kind: "invalid", diagnostics, file };
   return { kind: "ok", spec, warnings: diagnostics, file };
 }
 

@@ -31,12 +31,15 @@ export interface LocatedScalar {
 
 export interface LocatedList {
   readonly kind: "list";
+  /** Something in it was wrong and was cut out: that it lacks something is then no news. */
+  readonly isCut?: true;
   readonly items: readonly Located[];
   readonly at: Origin;
 }
 
 export interface LocatedMap {
   readonly kind: "map";
+  readonly isCut?: true;
   readonly entries: ReadonlyMap<string, Entry>;
   readonly at: Origin;
 }
@@ -73,7 +76,7 @@ export function parseLocated(text: string, file: string, findings: Findings): re
     return [];
   }
   const roots: Located[] = [];
-  const budget = { aliased: 0 };
+  const budget = { aliased: 0, isReported: false };
   for (const document of documents) {
     if (reportErrors(document, at, findings) || document.contents === null) continue;
     const root = createWalker(at, budget, findings)(document.contents as Node);
@@ -121,7 +124,7 @@ const yamlHints: Readonly<Record<string, string>> = {
 
 function createWalker(
   at: (offset: number) => Origin,
-  budget: { aliased: number },
+  budget: { aliased: number; isReported: boolean },
   findings: Findings,
 ): (node: Node) => Located {
   const anchors = new Map<string, Node>();
@@ -181,6 +184,8 @@ function createWalker(
     if (target === undefined) findings.error("DM1009", origin, `*${name} has no anchor &${name} before it`);
     else if (open.has(target)) findings.error("DM1009", origin, `*${name} contains itself`);
     else if (budget.aliased > aliasedNodesMax) {
+      if (budget.isReported) return nothing(origin);
+      budget.isReported = true;
       findings.error("DM1009", origin, `aliases add more than ${aliasedNodesMax} values to the file`);
     } else return walk(target, origin, { depth, isAliased: true });
     return nothing(origin);
@@ -237,12 +242,12 @@ export function without(root: Located, path: Path): Located {
       if (index !== Number(step)) return [item];
       return rest.length === 0 ? [] : [without(item, rest)];
     });
-    return { ...root, items };
+    return { ...root, items, isCut: true };
   }
   const entries = new Map(root.entries);
   const entry = entries.get(String(step));
   if (entry === undefined) return root;
   if (rest.length === 0) entries.delete(String(step));
   else entries.set(String(step), { ...entry, value: without(entry.value, rest) });
-  return { ...root, entries };
+  return { ...root, entries, isCut: true };
 }

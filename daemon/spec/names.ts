@@ -18,7 +18,7 @@ export const isPort = (value: number): boolean => Number.isInteger(value) && val
 /** A DNS name of labels; case does not matter; a trailing dot is allowed, as Istio does. */
 export function isHostName(text: string): boolean {
   const name = text.toLowerCase().replace(/\.$/, "");
-  return name.length <= 253 && name !== "" && name.split(".").every((one) => serviceLabel.test(one));
+  return name.length <= 253 && name !== "" && name.split(".").every((one) => label.test(one));
 }
 
 /** As above, and `*` or `*.` may be the left-most label. */

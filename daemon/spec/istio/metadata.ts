@@ -39,7 +39,11 @@ export function readMetadata(entry: Entry | undefined, document: Located, what: 
   const fields = readFields(entry.value, table, `${what}.metadata`, findings);
   const nameEntry = requireField(fields, "name", entry.keyAt, { what: `${what}.metadata`, findings });
   const name = readText(nameEntry, `${what}.metadata.name`, findings) ?? "";
-  if (nameEntry?.value.kind === "scalar" && typeof nameEntry.value.value === "string" && !isHostName(name)) {
+  if (
+    nameEntry?.value.kind === "scalar" &&
+    typeof nameEntry.value.value === "string" &&
+    (!isHostName(name) || name !== name.toLowerCase())
+  ) {
     findings.error("DM1205", nameEntry.value.at, `${what}.metadata.name must be a DNS name, but is "${name}"`);
   }
   const namespaceEntry = fields.get("namespace");

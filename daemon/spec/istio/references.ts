@@ -85,6 +85,9 @@ function checkNativeRouting(
 ): void {
   const service = spec.services.find(({ name }) => name === serviceOfHost(at.host));
   if (service === undefined || (service.split === null && service.routes.length === 0)) return;
+  // A host of another namespace is another service; where the mesh's name is not written here, compile knows it.
+  const namespace = at.host.split(".")[1] ?? virtualService.namespace;
+  if (namespace !== null && namespace !== spec.name) return;
   const what = service.split === null ? "routes" : "split";
   const message = `${service.name} is routed twice: by ${what} on line ${service.origin.line}, and by the VirtualService ${virtualService.name}`;
   findings.error("DM1214", at.origin, message, "keep one of them");
@@ -99,5 +102,5 @@ function subsetsOf(spec: Spec, host: string): readonly string[] {
   const service = serviceOfHost(host) ?? host;
   const rules = spec.destinationRules.filter((rule) => (serviceOfHost(rule.host) ?? rule.host) === service);
   const versions = spec.services.find(({ name }) => name === service)?.versions ?? [];
-  return [...rules.flatMap((rule) => rule.subsets.map(({ name }) => name)), ...versions.map(({ name }) => name)];
+  return [...new Set([...rules.flatMap((rule) => rule.subsets), ...versions].map(({ name }) => name))];
 }

@@ -51,12 +51,14 @@ export function readVirtualService(metadata: Metadata, spec: Entry, findings: Fi
   if (rules.length === 0 && !hasOthers)
     findings.error("DM1204", http?.keyAt ?? spec.keyAt, `${what} needs at least one http route`);
   const routes = rules.map((rule, index) => readRoute(rule, `http[${index}]`, findings));
-  reportUnreachable(routes, findings);
+  // A rule whose match is wrong may look as if it matched everything.
+  if (!findings.hasErrors()) reportUnreachable(routes, findings);
   return { ...metadata, hosts, http: routes };
 }
 
 function readHosts(entry: Entry | undefined, findings: Findings): VirtualServiceSpec["hosts"] {
   const hosts: { host: string; origin: Origin }[] = [];
+  const valid: string[] = [];
   const items = readList(entry, "VirtualService.hosts", findings);
   if (entry !== undefined && entry.value.kind === "list" && items.length === 0) {
     findings.error("DM1206", entry.keyAt, "VirtualService.hosts must name at least one host");
@@ -64,7 +66,7 @@ function readHosts(entry: Entry | undefined, findings: Findings): VirtualService
   for (const item of items) {
     const host = readText({ keyAt: item.at, value: item }, "a host", findings);
     if (host === null) continue;
-    const twin = hosts.find((other) => coversHost(other.host, host) || coversHost(host, other.host));
+    const twin = valid.find((other) => coversHost(other, host) || coversHost(host, other));
     if (host === "*") findings.error("DM1206", item.at, "the host * is allowed on a gateway only, not on the mesh");
     else if (isIP(host) !== 0) findings.error("DM1206", item.at, `${host} is an address; hosts are names on the mesh`);
     else if (!isWildcardHost(host)) {
@@ -74,8 +76,9 @@ function readHosts(entry: Entry | undefined, findings: Findings): VirtualService
         `${described(item)} is not a host name`,
         "* may only be the whole left-most label",
       );
-    } else if (twin !== undefined)
-      findings.error("DM1206", item.at, `${host} overlaps with the host ${twin.host} of the same VirtualService`);
+    } else if (twin !== undefined) {
+      findings.error("DM1206", item.at, `${host} overlaps with the host ${twin} of the same VirtualService`);
+    } else valid.push(host);
     hosts.push({ host, origin: item.at });
   }
   return hosts;
@@ -107,7 +110,8 @@ function readRoute(rule: Located, what: string, findings: Findings): VirtualServ
   const isReplaced =
     rule.kind === "map" &&
     ["redirect", "directResponse", "direct_response", "delegate"].some((key) => rule.entries.has(key));
-  if (route.length === 0 && !isReplaced) {
+  const isList = fields.get("route")?.value.kind === "list";
+  if (route.length === 0 && !isReplaced && (isList || !fields.has("route"))) {
     findings.error(
       "DM1204",
       fields.get("route")?.keyAt ?? rule.at,

@@ -10,13 +10,13 @@ import { buildService, checkContainers } from "./service.ts";
 import { checkShape } from "./shape.ts";
 
 export function buildNative(document: Located, findings: Findings, known: readonly string[] | null): Spec {
-  const { input, root, cut } = checkShape(document, findings);
-  const context = createContext(input, { document, root }, { findings, known, cut });
+  const { input, root } = checkShape(document, findings);
+  const context = createContext(input, { document, root }, { findings, known });
   const services = [...context.services].map(([name, service]) => buildService(context, name, service));
   checkContainers(context);
   const gateways = buildGateways(context, services);
   const compose = typeof input.compose === "string" ? [input.compose] : (input.compose ?? null);
-  if (compose?.length === 0) {
+  if (compose?.length === 0 && context.isEmptyAsWritten(["compose"])) {
     findings.error(
       "DM1118",
       context.keyAt(["compose"]),

@@ -41,7 +41,10 @@ export function number(rule: Rule<number> & { readonly min: number; readonly max
 
 /** One of a few words. */
 export function word<const T extends readonly [string, ...string[]]>(words: T): z.ZodType<T[number], T[number]> {
-  return z.enum(words, { error: words.join(" or ") }) as unknown as z.ZodType<T[number], T[number]>;
+  return z.enum(words, { error: `${words.slice(0, -1).join(", ")} or ${words.at(-1)}` }) as unknown as z.ZodType<
+    T[number],
+    T[number]
+  >;
 }
 
 export const flag = z.boolean({ error: "true or false" });

@@ -39,7 +39,7 @@ function buildGateway(
   const service = services.find((one) => one.name === to);
   checkService(context, to, ["gateway", index, "to"]);
   const hosts = input.hosts ?? [];
-  if (input.hosts !== undefined && hosts.length === 0) {
+  if (input.hosts?.length === 0 && context.isEmptyAsWritten(["gateway", index, "hosts"])) {
     context.findings.error(
       "DM1118",
       context.keyAt(["gateway", index, "hosts"]),

@@ -17,7 +17,7 @@ export function buildMatch(context: NativeContext, input: MatchInput, at: Path):
       "keep methods",
     );
   }
-  if (Object.keys(input).length === 0) {
+  if (Object.keys(input).length === 0 && context.isEmptyAsWritten(at)) {
     context.findings.error(
       "DM1118",
       context.valueAt(at),
@@ -86,7 +86,7 @@ function only(
   at: Path,
 ): StringMatch {
   const [first, ...more] = Object.entries(input);
-  if (first === undefined || more.length > 0) {
+  if (more.length > 0 || (first === undefined && context.isEmptyAsWritten(at))) {
     const found = first === undefined ? "nothing" : Object.keys(input).join(" and ");
     context.findings.error(
       "DM1118",

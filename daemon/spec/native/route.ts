@@ -1,7 +1,6 @@
 // From `routes:`, `split:` and `retries:` of a service to its RouteSpecs.
 import type { RetryConfig, RetryOn } from "../../../proxy/contract/config.ts";
 import { defaultRetry } from "../defaults.ts";
-import { pathText } from "../describe.ts";
 import { parseDuration } from "../duration.ts";
 import type { Path } from "../located.ts";
 import type { RouteSpec, ServiceSpec } from "../spec.ts";
@@ -62,7 +61,7 @@ function buildRoute(context: NativeContext, { service, route, path }: RouteSourc
   const { match } = route;
   const matches = match === undefined ? [] : Array.isArray(match) ? match : [match];
   const isList = Array.isArray(match);
-  if (isList && matches.length === 0) {
+  if (isList && matches.length === 0 && context.isEmptyAsWritten([...path, "match"])) {
     context.findings.error(
       "DM1118",
       context.keyAt([...path, "match"]),
@@ -112,7 +111,7 @@ function buildDestination(
   if (second !== undefined) {
     checkService(context, first, at);
     const isChecked = context.services.has(first);
-    if (isChecked) checkVersion(context, { service: first, version: second }, destinationAt(context, at), pathText(at));
+    if (isChecked) checkVersion(context, { service: first, version: second }, destinationAt(context, at), "to");
     return { service: first, version: second, weight };
   }
   const versions = context.services.get(own)?.versions ?? {};
@@ -142,7 +141,7 @@ export function buildRetries(context: NativeContext, input: RetriesInput, path: 
       "take it out",
     );
   }
-  if (input.on !== undefined && input.on.length === 0) {
+  if (input.on?.length === 0 && context.isEmptyAsWritten([...path, "on"])) {
     context.findings.error(
       "DM1118",
       context.keyAt([...path, "on"]),

@@ -39,7 +39,7 @@ const lifetime = duration(60_000, 8_760 * 3_600_000, ", from 1m to 8760h");
 
 const label = (what: string) =>
   text({
-    expected: `${what}: a-z, 0-9 and -, at most 63 characters`,
+    expected: `${what} of a-z, 0-9 and -, at most 63 characters`,
     code: "DM1107",
     check: isLabel,
     pattern: "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
@@ -281,7 +281,7 @@ const composeFile = text({
 
 export const nativeSchema = closed(
   {
-    name: label("the mesh's name").optional().describe("Name of the mesh; default: the compose project's"),
+    name: label("a name").optional().describe("Name of the mesh; default: the compose project's"),
     compose: either("the path of a compose file, or a list of them", composeFile, list(composeFile, "a list of paths"))
       .optional()
       .describe("Compose files, from this file's folder"),

@@ -65,7 +65,7 @@ function readPort(input: NonNullable<ServiceInput["ports"]>[number]): PortSpec {
 
 function buildVersions(context: NativeContext, service: ServiceInput, path: Path): readonly VersionSpec[] {
   const versions = Object.entries(service.versions ?? {});
-  if (service.versions !== undefined && versions.length === 0) {
+  if (service.versions !== undefined && versions.length === 0 && context.isEmptyAsWritten([...path, "versions"])) {
     context.findings.error(
       "DM1118",
       context.keyAt([...path, "versions"]),
@@ -92,12 +92,12 @@ function buildAllow(context: NativeContext, service: ServiceInput, path: Path): 
     // An empty list reads as "nobody" or "nothing", while the model's empty list is "any": refused rather than guessed.
     for (const key of ["from", "methods", "paths"] as const) {
       const value = rule[key];
-      if (Array.isArray(value) && value.length === 0) {
+      if (Array.isArray(value) && value.length === 0 && context.isEmptyAsWritten([...at, key])) {
         context.findings.error(
           "DM1118",
           context.keyAt([...at, key]),
           `${key} is an empty list`,
-          "leave it out for any, or take the rule out",
+          key === "from" ? 'write "*" for anybody, or take the rule out' : "leave it out for any, or take the rule out",
         );
       }
     }

@@ -14,8 +14,6 @@ export interface CheckedShape {
   readonly input: NativeInput;
   /** What `input` was made of: without the parts that were wrong. */
   readonly root: Located;
-  /** Paths that were cut out, joined by dots. */
-  readonly cut: readonly string[];
 }
 
 /** Each round cuts at least one value out, and a file holds far fewer levels than this. */
@@ -25,10 +23,9 @@ const cutMax = 200;
 
 export function checkShape(document: Located, findings: Findings): CheckedShape {
   let root = document;
-  const cut: string[] = [];
   for (let round = 0; round < roundsMax; round += 1) {
     const result = nativeSchema.safeParse(toPlain(root), { reportInput: true });
-    if (result.success) return { input: result.data, root, cut };
+    if (result.success) return { input: result.data, root };
     // Later rounds only find what the cutting caused.
     if (round === 0) for (const issue of result.error.issues) report(issue, [], root, findings);
     const bad = result.error.issues.flatMap(badPaths);
@@ -36,10 +33,9 @@ export function checkShape(document: Located, findings: Findings): CheckedShape 
     // From the back, so that a list's earlier indices stay true.
     for (const path of bad.sort(fromTheBack)) {
       root = without(root, path);
-      cut.push(path.join("."));
     }
   }
-  return { input: {}, root, cut: [""] };
+  return { input: {}, root: { kind: "map", entries: new Map(), isCut: true, at: document.at } };
 }
 
 function badPaths(issue: Issue): readonly Path[] {
@@ -89,8 +85,7 @@ function report(issue: Issue, base: Path, root: Located, findings: Findings): vo
     return;
   }
   const about = detailOf(issue);
-  const isWord = issue.code === "invalid_value";
-  const code = about?.code ?? (isWord && entry.value.kind === "scalar" ? "DM1112" : "DM1102");
+  const code = about?.code ?? (isWrongWord(issue, entry.value) ? "DM1112" : "DM1102");
   const reason = about === null || about.detail === "" ? "" : `: ${about.detail}`;
   const message = `${pathText(path)} must be ${issue.message}, but is ${described(entry.value)}${reason}`;
   findings.error(code, entry.value.at, message, about?.hint || hintFor(entry.value, issue));
@@ -133,6 +128,16 @@ const isMissing = (issue: Issue): boolean =>
   (issue.code === "invalid_type" || issue.code === "invalid_union" || issue.code === "invalid_value") &&
   issue.input === undefined;
 
+function isWrongWord(issue: Issue, node: Located): boolean {
+  return node.kind === "scalar" && typeof node.value === "string" && allowedWords(issue).length > 0;
+}
+
+/** The words that would have been right, where words are. */
+function allowedWords(issue: Issue): readonly string[] {
+  if (issue.code === "invalid_value") return issue.values.map(String);
+  return issue.code === "invalid_union" ? issue.errors.flat().flatMap(allowedWords) : [];
+}
+
 function detailOf(issue: Issue | undefined): IssueDetail | null {
   if (issue?.code !== "custom" || issue.params === undefined) return null;
   return issue.params as unknown as IssueDetail;
@@ -143,9 +148,8 @@ function hintFor(node: Located, issue: Issue): string {
   if (issue.message.includes("quotes") && typeof node.value !== "string") return `write "${node.source}"`;
   if (issue.message.includes("duration") && typeof node.value === "number")
     return `write ${node.source}s or ${node.source}ms`;
-  if (issue.code === "invalid_value" && typeof node.value === "string") {
-    return suggest(node.value, issue.values.map(String), "words are");
-  }
+  const words = allowedWords(issue);
+  if (words.length > 0 && typeof node.value === "string") return suggest(node.value, words, "words are");
   return "";
 }
 

@@ -15,7 +15,7 @@ const banner = [
 ].join("\n");
 
 const bundles = [
-  { entry: "cli/main.ts", file: "devmesh.mjs", shebang: "#!/usr/bin/env node\n", mode: 0o755 },
+  { entry: "cli/main.ts", file: "devmesh.mjs", mode: 0o755 },
   { entry: "proxy/main.ts", file: "proxy.mjs" },
 ];
 
@@ -30,7 +30,7 @@ export async function buildBundles() {
 }
 
 /** Bundles one entry (relative to the checkout) into `file` (relative to dist); answers { file, bytes }. */
-export async function buildBundle(esbuild, { entry, file, shebang = "", mode = 0o644 }) {
+export async function buildBundle(esbuild, { entry, file, mode = 0o644 }) {
   const outfile = path.resolve(dist, file);
   try {
     await esbuild.build({
@@ -41,7 +41,7 @@ export async function buildBundle(esbuild, { entry, file, shebang = "", mode = 0
       format: "esm",
       platform: "node",
       target: "node22",
-      banner: { js: shebang + banner },
+      banner: { js: banner },
       legalComments: "none",
       logLevel: "silent",
       plugins: [nativeKoffi, bundledBlessed],

@@ -41,10 +41,9 @@ export async function findEndpoints(env: Env, platform: NodeJS.Platform = proces
 export function parseEndpoint(text: string, source: string, tls: TlsFiles | null): Endpoint {
   const pipe = /^npipe:\/\/(.+)$/.exec(text)?.[1];
   if (pipe !== undefined) return socketEndpoint(pipe, source);
-  let url: URL;
-  try {
-    url = new URL(text.includes("://") ? text : `tcp://${text}`);
-  } catch {
+  const url = URL.parse(text.includes("://") ? text : `tcp://${text}`);
+  // "unix//var/run/docker.sock" would be a host named unix.
+  if (url === null || (!text.includes("://") && text.includes("/"))) {
     throw new Problem("DM0101", `${source} is not an address: ${text}`, "it looks like unix:///var/run/docker.sock");
   }
   if (url.protocol === "unix:") return socketEndpoint(decodeURI(url.pathname), source);

@@ -67,8 +67,9 @@ export function compile(input: CompileInput): Compiled {
   const parts = new Map<string, Part>();
   for (const service of catalog.services.values()) {
     const serviceNames = names.get(service.name) ?? { hosts: [], versions: [] };
-    const config = serviceConfigOf(service, serviceNames, { input, catalog, hosts, bound });
     const own = subsets.get(service.name) ?? { names: new Set<string>(), of: () => [] };
+    const about = { names: serviceNames, subsets: own };
+    const config = serviceConfigOf(service, about, { input, catalog, hosts, bound });
     const named = [{ version: null, hosts: config.hosts, address: config.address }, ...config.versionHosts];
     const direct = named.filter(({ address }) => address === "");
     parts.set(service.name, { service, config, endpoints: endpointsOf(service, own, input.readySidecars), direct });

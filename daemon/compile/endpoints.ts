@@ -1,4 +1,4 @@
-// Which containers of a service take traffic now.
+// Which containers of a service are there, and which of them take traffic now.
 import type { EndpointConfig } from "../../proxy/contract/config.ts";
 import type { Container } from "../docker/world.ts";
 import type { Service, Workload } from "./model.ts";
@@ -10,24 +10,24 @@ export function endpointsOf(
   subsets: Subsets,
   readySidecars: ReadonlySet<string>,
 ): readonly EndpointConfig[] {
-  return service.workloads
-    .filter((workload) => takesTraffic(workload) && readySidecars.has(workload.container.id))
-    .map((workload): EndpointConfig => {
-      const { container, version, meshAddress } = workload;
-      const addresses = container.networks.map(({ address }) => address);
-      return {
-        id: container.id,
-        workload: container.name,
-        version,
-        subsets: subsets.of(workload),
-        address: meshAddress,
-        aliases: [...new Set(addresses.filter((address) => address !== "" && address !== meshAddress))].sort(),
-      };
-    });
+  return service.workloads.filter(isThere).map((workload): EndpointConfig => {
+    const { container, version, meshAddress } = workload;
+    const addresses = container.networks.map(({ address }) => address);
+    return {
+      id: container.id,
+      isBalanced: container.state === "running" && isHealthy(container) && readySidecars.has(container.id),
+      workload: container.name,
+      version,
+      subsets: subsets.of(workload),
+      address: meshAddress,
+      aliases: [...new Set(addresses.filter((address) => address !== "" && address !== meshAddress))].sort(),
+    };
+  });
 }
 
-function takesTraffic({ container, meshAddress }: Workload): boolean {
-  return container.state === "running" && !container.isOneOff && meshAddress !== "" && isHealthy(container);
+/** A paused container may go on, and an unready one may finish what it has: only one that has ended is gone. */
+function isThere({ container, meshAddress }: Workload): boolean {
+  return (container.state === "running" || container.state === "paused") && !container.isOneOff && meshAddress !== "";
 }
 
 /** With a health check only `healthy` counts: "starting" is not there yet, and callers get UH with a reason meanwhile. */

@@ -3,13 +3,19 @@ import type { ServiceConfig } from "../../proxy/contract/config.ts";
 import { identityOf } from "./identity.ts";
 import type { CompileInput, Service } from "./model.ts";
 import { fqdnOf, type ServiceNames } from "./names.ts";
+import { compareText } from "./problems.ts";
 import { type RouteContext, routesOf, splitOf } from "./routes.ts";
+import type { Subsets } from "./subsets.ts";
 
 export interface ServiceContext extends RouteContext {
   readonly input: CompileInput;
 }
 
-export function serviceConfigOf(service: Service, names: ServiceNames, context: ServiceContext): ServiceConfig {
+export function serviceConfigOf(
+  service: Service,
+  { names, subsets }: { names: ServiceNames; subsets: Subsets },
+  context: ServiceContext,
+): ServiceConfig {
   const { spec, meshName, addresses } = context.input;
   const { name } = service;
   // Nothing answers UDP at a virtual address, so such names are answered with containers' addresses (see node.ts).
@@ -22,6 +28,7 @@ export function serviceConfigOf(service: Service, names: ServiceNames, context: 
     address: addressOf(name),
     identity: identityOf({ trustDomain: spec.trustDomain, namespace: meshName }, name),
     ports: service.ports,
+    subsets: [...subsets.names].sort(compareText),
     versionHosts: names.versions.map(({ version, hosts, addressName }) => ({
       version,
       hosts,

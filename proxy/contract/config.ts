@@ -62,13 +62,15 @@ export interface ServiceConfig {
   /** Identity that a server of this service must prove. */
   readonly identity: string;
   readonly ports: readonly PortConfig[];
+  /** Names that a destination may use, whether or not a container belongs to them now. */
+  readonly subsets: readonly string[];
   /** Names and virtual addresses that mean one version only: compose services such as `payment-v2`. */
   readonly versionHosts: readonly {
     readonly version: string;
     readonly hosts: readonly string[];
     readonly address: string;
   }[];
-  /** HTTP routes, first match wins; the last one matches everything. */
+  /** HTTP routes, first match wins. What matches none (possible with a VirtualService) gets 404 NR. */
   readonly routes: readonly RouteConfig[];
   /** Where TCP connections go, by connection. */
   readonly tcp: readonly DestinationConfig[];
@@ -133,9 +135,12 @@ export interface RetryConfig {
   readonly statusCodes: readonly number[];
 }
 
+/** A container of a service that is there. One that has left the list is gone: what is under way to it fails at once. */
 export interface EndpointConfig {
   /** The container's id: what health, pools and counters are keyed by. */
   readonly id: string;
+  /** False: it takes nothing new by load balancing (not ready, unhealthy, paused), and finishes what it has. */
+  readonly isBalanced: boolean;
   readonly workload: string;
   readonly version: string | null;
   /** Names of the subsets that this endpoint belongs to. */

@@ -2,7 +2,7 @@
 import { createSocket, type RemoteInfo, type Socket as UdpSocket } from "node:dgram";
 import { once } from "node:events";
 import net from "node:net";
-import { answer, canonicalName, type NameTable, serverFailure } from "./answer.ts";
+import { answer, canonicalName, type NameTable, serverFailure, type Verdict } from "./answer.ts";
 import { FrameReader, frame } from "./frames.ts";
 import { type Address, askOverTcp, pendingMax, UdpUpstream, type UpstreamOptions } from "./upstream.ts";
 
@@ -32,6 +32,8 @@ export class Resolver implements AsyncDisposable {
   readonly #connections = new Set<net.Socket>();
   #table: NameTable = new Map();
   #tcpPending = 0;
+  /** Clients that asked before the first table: Docker would tell them a container's address, and for 600 s. */
+  #early: Set<() => void> | null = new Set();
   #closing: Promise<void> | null = null;
 
   constructor(options: ResolverOptions) {
@@ -65,9 +67,12 @@ export class Resolver implements AsyncDisposable {
     return address !== null && typeof address === "object" ? address.port : 0;
   }
 
-  /** Names in any case, with or without the trailing dot. A name without addresses exists and has none. */
+  /** Queries wait for the first table. Names in any case, with or without the trailing dot. A name without addresses exists and has none. */
   setTable(names: NameTable): void {
     this.#table = new Map([...names].map(([name, addresses]) => [canonicalName(name), addresses]));
+    const early = this.#early;
+    this.#early = null;
+    for (const go of early ?? []) go();
   }
 
   /** Waiting clients are left without an answer. May be called again. */
@@ -82,6 +87,7 @@ export class Resolver implements AsyncDisposable {
 
   async #close(): Promise<void> {
     for (const socket of this.#connections) socket.destroy();
+    for (const go of this.#early ?? []) go();
     await Promise.all([
       this.#upstream.close(),
       new Promise<void>((resolve) => this.#tcp.close(() => resolve())),
@@ -89,8 +95,25 @@ export class Resolver implements AsyncDisposable {
     ]);
   }
 
+  /** False: there is still no table, and the client has waited long enough or too many wait. */
+  async #hasTable(): Promise<boolean> {
+    const early = this.#early;
+    if (early === null) return true;
+    if (early.size >= pendingMax || this.#closing !== null) return false;
+    await new Promise<void>((resolve) => {
+      const go = (): void => {
+        clearTimeout(timer);
+        early.delete(go);
+        resolve();
+      };
+      const timer = setTimeout(go, this.#upstreamOptions.timeoutMs);
+      early.add(go);
+    });
+    return this.#early === null;
+  }
+
   async #receive(query: Buffer, from: RemoteInfo): Promise<void> {
-    const verdict = answer(query, this.#table, "udp");
+    const verdict = await this.#judge(query, "udp");
     if (verdict.kind === "drop") return;
     const bytes =
       verdict.kind === "answer" ? verdict.bytes : ((await this.#upstream.ask(query)) ?? serverFailure(query));
@@ -100,6 +123,12 @@ export class Resolver implements AsyncDisposable {
     } catch {
       // Closed while the upstream was asked, or a source port that cannot be answered (0).
     }
+  }
+
+  async #judge(query: Buffer, transport: "udp" | "tcp"): Promise<Verdict> {
+    if (await this.#hasTable()) return answer(query, this.#table, transport);
+    const verdict = answer(query, this.#table, transport);
+    return verdict.kind === "forward" ? { kind: "answer", bytes: serverFailure(query) } : verdict;
   }
 
   #accept(socket: net.Socket): void {
@@ -136,7 +165,7 @@ export class Resolver implements AsyncDisposable {
 
   /** Null: the client does not speak DNS. */
   async #answerTcp(query: Buffer): Promise<Buffer | null> {
-    const verdict = answer(query, this.#table, "tcp");
+    const verdict = await this.#judge(query, "tcp");
     if (verdict.kind === "drop") return null;
     if (verdict.kind === "answer") return verdict.bytes;
     if (this.#tcpPending >= pendingMax) return serverFailure(query);

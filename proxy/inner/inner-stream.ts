@@ -150,14 +150,11 @@ export abstract class InnerStream implements BodyWriter {
 
   /** Ends our direction and everything that is queued with RESET. */
   protected cut(code: number, cause: Failure | null): void {
-    const isOpen = this.id !== 0 && !(this.isLocalDone && this.isRemoteDone);
+    const isOver = this.isLocalDone && this.isRemoteDone;
     this.isLocalDone = true;
     this.#queue.clear();
-    if (this.id === 0) this.session.forget(this);
-    else if (isOpen) {
-      this.session.writeReset(this.id, code, cause);
-      if (this.isRemoteDone) this.session.forget(this);
-    }
+    if (this.id !== 0 && !isOver) this.session.writeReset(this.id, code, cause);
+    if (this.id === 0 || this.isRemoteDone) this.session.forget(this);
   }
 
   // Receiving.

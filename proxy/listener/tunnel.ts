@@ -2,9 +2,9 @@
 import type net from "node:net";
 import type { TLSSocket } from "node:tls";
 import { peerPort } from "../capture/ports.ts";
-import type { EndpointConfig } from "../contract/config.ts";
 import type { Edge } from "../contract/report.ts";
-import { type Failure, failure } from "../http/failure.ts";
+import type { Failure } from "../http/failure.ts";
+import { type Destination, fixedDestination, nextDestination } from "../route/destination.ts";
 import { noEndpoint } from "../route/outbound-routing.ts";
 import type { Binding, Service } from "../route/table.ts";
 import { resetStream } from "../tcp/reset.ts";
@@ -31,77 +31,44 @@ export interface TunnelRequest {
 
 /** Connects the client to an endpoint of the service, or resets it and says why in the log. */
 export async function tunnel(context: ProxyContext, client: net.Socket, request: TunnelRequest): Promise<void> {
-  const choice = chooseDestination(context, request);
-  if ("flag" in choice) {
-    refuseTunnel(context, client, {
-      service: request.binding.service,
-      version: request.binding.version,
-      reason: choice,
-    });
+  const { binding, port, initial } = request;
+  const { service } = binding;
+  const from = { service, split: service.tcp, routeName: "tcp" };
+  const destination = fixedDestination(binding, port) ?? nextDestination(context.table(), from, port);
+  if ("flag" in destination) {
+    refuseTunnel(context, client, { service, version: binding.version, reason: destination });
     return;
   }
-  const { service, port, version, candidates } = choice;
   const tried: Endpoint[] = [];
-  let reason: Failure = noEndpoint(service, version);
+  let reason: Failure = noEndpoint(destination);
   while (tried.length < triesMax && !client.destroyed) {
-    const endpoint = await nextEndpoint(context, { service, candidates, tried });
+    const endpoint = await nextEndpoint(context, destination, tried);
     if (endpoint === null || tried.includes(endpoint)) break;
     tried.push(endpoint);
     endpoint.begin();
-    const peer = await openPeer(context, { endpoint, service, port, version }).catch((error: unknown) =>
+    const peer = await openPeer(context, endpoint, destination).catch((error: unknown) =>
       connectFailure(error, endpoint.workload),
     );
     if ("flag" in peer) {
       reason = peer;
       endpoint.end(reason);
-      continue;
-    }
-    if (client.destroyed) {
+    } else if (client.destroyed) {
       peer.destroy();
       endpoint.end(null);
+    } else {
+      join(context, { client, peer, endpoint, service: destination.service, initial });
       return;
     }
-    join(context, { client, peer, endpoint, service, initial: request.initial });
-    return;
   }
-  refuseTunnel(context, client, { service, version, reason });
-}
-
-interface Choice {
-  readonly service: Service;
-  readonly port: number;
-  readonly version: string | null;
-  readonly candidates: (service: Service) => readonly EndpointConfig[];
-}
-
-function chooseDestination(context: ProxyContext, { binding, port }: TunnelRequest): Choice | Failure {
-  const { service, version, endpointId } = binding;
-  const portOf = (of: Service, dialled: number) => of.ports.get(dialled)?.number ?? dialled;
-  if (endpointId !== null || version !== null) {
-    const fits = (endpoint: EndpointConfig) =>
-      endpointId === null ? endpoint.version === version : endpoint.id === endpointId;
-    return { service, port: portOf(service, port), version, candidates: (current) => current.endpoints.filter(fits) };
-  }
-  const destination = service.tcp.next();
-  if (destination === null) return noEndpoint(service, null);
-  const to = destination.service === service.config.name ? service : context.table().services.get(destination.service);
-  if (to === undefined) return failure("NC", 503, "cluster_not_found", `${destination.service} is not in the mesh`);
-  const { subset } = destination;
-  return {
-    service: to,
-    port: portOf(to, destination.port ?? port),
-    version: subset,
-    candidates: (current) =>
-      subset === null ? current.endpoints : current.endpoints.filter((endpoint) => endpoint.subsets.includes(subset)),
-  };
+  refuseTunnel(context, client, { service: destination.service, version: destination.version, reason });
 }
 
 /** Waits for a first endpoint as long as the service says. */
 async function nextEndpoint(
   context: ProxyContext,
-  options: { service: Service; candidates: Choice["candidates"]; tried: readonly Endpoint[] },
+  { service, candidates }: Destination,
+  tried: readonly Endpoint[],
 ): Promise<Endpoint | null> {
-  const { service, candidates, tried } = options;
   const pick = () => {
     const current = context.table().services.get(service.config.name) ?? service;
     return context.endpoints.pick(candidates(current), tried);
@@ -122,10 +89,8 @@ async function nextEndpoint(
   });
 }
 
-async function openPeer(
-  context: ProxyContext,
-  { endpoint, service, port, version }: { endpoint: Endpoint; service: Service; port: number; version: string | null },
-): Promise<TLSSocket> {
+async function openPeer(context: ProxyContext, endpoint: Endpoint, to: Destination): Promise<TLSSocket> {
+  const { service, port, version } = to;
   return await new Promise((resolve, reject) => {
     const socket = connectPeer({
       address: endpoint.config.address,

@@ -4,8 +4,9 @@ import { type Failure, failure } from "../http/failure.ts";
 import type { OutgoingRequest } from "../http/stream.ts";
 import type { Endpoints } from "../upstream/endpoints.ts";
 import type { Decision } from "./decide.ts";
+import type { Destination } from "./destination.ts";
 import type { Routing, Target } from "./routing.ts";
-import type { Service, Table } from "./table.ts";
+import type { Table } from "./table.ts";
 
 type Forward = Extract<Decision, { kind: "forward" }>;
 
@@ -23,7 +24,8 @@ export class OutboundRouting implements Routing {
   constructor(decision: Forward, deps: OutboundDeps) {
     this.#decision = decision;
     this.#deps = deps;
-    this.destination = { service: decision.service.config.name, port: decision.port, version: decision.version };
+    const { service, port, version } = decision.destination;
+    this.destination = { service: service.config.name, port, version };
   }
 
   get routeName(): string {
@@ -31,7 +33,7 @@ export class OutboundRouting implements Routing {
   }
 
   get cluster(): string {
-    const { service, port, version } = this.#decision;
+    const { service, port, version } = this.#decision.destination;
     return `outbound|${port}|${version ?? ""}|${service.config.fqdn}`;
   }
 
@@ -44,13 +46,13 @@ export class OutboundRouting implements Routing {
   }
 
   get waitMs(): number {
-    return this.#decision.service.config.waitForEndpointsMs;
+    return this.#decision.destination.service.config.waitForEndpointsMs;
   }
 
   target(tried: readonly Target[]): Target | null {
-    const { service, candidates } = this.#decision;
-    const current = this.#deps.table().services.get(service.config.name) ?? service;
-    return this.#deps.endpoints.pick(candidates(current), tried);
+    const { destination } = this.#decision;
+    const current = this.#deps.table().services.get(destination.service.config.name) ?? destination.service;
+    return this.#deps.endpoints.pick(destination.candidates(current), tried);
   }
 
   onTargets(callback: () => void): () => void {
@@ -58,12 +60,12 @@ export class OutboundRouting implements Routing {
   }
 
   missing(): Failure {
-    return noEndpoint(this.#decision.service, this.#decision.version);
+    return noEndpoint(this.#decision.destination);
   }
 
   edge(target: Target | null, flags: string): Edge {
     const { node } = this.#deps.table();
-    const { service, version } = this.#decision;
+    const { service, version } = this.#decision.destination;
     return {
       reporter: "source",
       sourceWorkload: node.workload,
@@ -80,7 +82,7 @@ export class OutboundRouting implements Routing {
   }
 }
 
-export function noEndpoint(service: Service, version: string | null): Failure {
+export function noEndpoint({ service, version }: Pick<Destination, "service" | "version">): Failure {
   const what = version === null ? service.config.name : `${service.config.name} version ${version}`;
   return failure("UH", 503, "no_healthy_upstream", `${what} has no running, ready container`, { isUnprocessed: true });
 }

@@ -155,6 +155,7 @@ export function serviceConfig(name: string, port: number, parts: Partial<Service
     address: `10.213.200.${name.length}`,
     identity: identityOf(name),
     ports: [{ number: port, protocol: "http", aliases: [80] }],
+    subsets: ["v1"],
     versionHosts: [],
     routes: [
       {
@@ -174,6 +175,7 @@ export function serviceConfig(name: string, port: number, parts: Partial<Service
 export function endpointConfig(proxy: TestProxy, version = "v1"): EndpointConfig {
   return {
     id: `${proxy.service}-${proxy.address}`,
+    isBalanced: true,
     workload: `shop_${proxy.service}_${version}`,
     version,
     subsets: [version],

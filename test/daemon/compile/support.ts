@@ -139,7 +139,7 @@ export function serviceIn(result: Compiled, name: string): ServiceConfig {
 export function endpointIds(result: Compiled, name: string): readonly string[] {
   for (const { endpoints } of result.proxies.values()) {
     const found = endpoints[name];
-    if (found !== undefined) return found.map(({ workload }) => workload);
+    if (found !== undefined) return found.filter(({ isBalanced }) => isBalanced).map(({ workload }) => workload);
   }
   return [];
 }

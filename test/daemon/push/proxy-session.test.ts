@@ -71,7 +71,7 @@ test("the second config travels as a difference, and an equal one not at all", a
   const started = await start();
   started.session.setConfig(configOf("cart"));
   await synced(started);
-  const endpoint = { id: "c1", workload: "w", version: null, subsets: [], address: "10.0.0.3", aliases: [] };
+  const endpoint = { id: "c1", isBalanced: true, workload: "w", version: null, subsets: [], address: "10.0.0.3", aliases: [] };
   const next = configOf("cart", { endpoints: { payment: [endpoint] } });
   started.session.setConfig(next);
   started.session.setConfig(structuredClone(next));

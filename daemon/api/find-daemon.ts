@@ -1,9 +1,12 @@
 // Tells a living daemon from a dead and from a hung one, and clears the hung one out of the way.
+import { setTimeout as delay } from "node:timers/promises";
 import { type ApiClient, connectApi, pingTimeoutMs } from "./client.ts";
 import { isAlive, killStale, type LockHolder, readLock } from "./lock.ts";
 import type { Ping } from "./messages.ts";
 import type { DaemonPaths } from "./paths.ts";
 import { Problem } from "./problem.ts";
+
+const retryEveryMs = 20;
 
 export type FoundDaemon =
   | { readonly kind: "running"; readonly client: ApiClient; readonly holder: LockHolder; readonly ping: Ping }
@@ -15,10 +18,16 @@ export async function findDaemon(paths: DaemonPaths, timeoutMs = pingTimeoutMs):
   const holder = readLock(paths.lock);
   if (holder === null || !isAlive(holder)) return { kind: "absent" };
   const client = connectApi(holder.socket);
-  try {
-    return { kind: "running", client, holder, ping: await client.ping(timeoutMs) };
-  } catch {
-    return isAlive(holder) ? { kind: "hung", holder } : { kind: "absent" };
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    try {
+      return { kind: "running", client, holder, ping: await client.ping(deadline - performance.now()) };
+    } catch {
+      if (!isAlive(holder)) return { kind: "absent" };
+      if (performance.now() + retryEveryMs > deadline) return { kind: "hung", holder };
+      // One that has just taken the lock listens within milliseconds.
+      await delay(retryEveryMs);
+    }
   }
 }
 

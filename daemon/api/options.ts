@@ -18,6 +18,8 @@ export const daemonOptionsSchema = z.object({
   dockerEnv: z.record(z.string(), z.string()),
   /** devmesh's version. */
   version: z.string(),
+  /** For `down` without a running mesh: attaches nothing, answers `down` only, and ends by itself after a minute. */
+  isOnlyDown: z.boolean().optional(),
 });
 
 export type DaemonOptions = z.infer<typeof daemonOptionsSchema>;

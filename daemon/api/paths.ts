@@ -22,6 +22,8 @@ export interface DaemonPaths {
   readonly addresses: string;
   readonly journal: string;
   readonly epoch: string;
+  /** What is in force, for a daemon that is revived: the mesh's name and the last good Spec. */
+  readonly inForce: string;
 }
 
 export interface PathInput {
@@ -56,6 +58,7 @@ export function daemonPaths({
     addresses: join(stateFolder, "addresses.json"),
     journal: join(stateFolder, "paused.json"),
     epoch: join(stateFolder, "epoch.json"),
+    inForce: join(stateFolder, "in-force.json"),
   };
 }
 

@@ -25,14 +25,14 @@ export interface ApiBackend {
   /** Reads mesh.yaml and lists Docker again; resolves when a round of the loop has followed. */
   reload(): Promise<void>;
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
-  /** Takes the mesh down. `onDone` of the server's owner ends the process afterwards. */
+  /** Takes the mesh down, and stops all other work; the process ends afterwards, also when something was left. */
   down(onStep: (text: string) => void): Promise<void>;
 }
 
 export interface ApiServerOptions {
   readonly socket: string;
   readonly backend: ApiBackend;
-  /** After a `down` whose last line has been sent. */
+  /** After a `down` whose last line has been sent, however it went. */
   onDown(): void;
   onError(error: unknown, what: string): void;
 }
@@ -124,6 +124,8 @@ export class ApiServer implements AsyncDisposable {
     if (!(timeoutMs >= 0 && timeoutMs <= waitMsMax)) throw new Problem("DM0002", "timeoutMs is not a time");
     const { backend } = this.#options;
     const signal = AbortSignal.any([this.#endOf(response), AbortSignal.timeout(timeoutMs)]);
+    // What compose has just started may not have been seen yet, and would not be missed.
+    await backend.reload();
     const changes = new Changes(backend, signal);
     let missing = backend.missing();
     while (missing.length > 0 && !signal.aborted) {
@@ -156,8 +158,6 @@ export class ApiServer implements AsyncDisposable {
     } catch (error) {
       this.#options.onError(error, "down");
       say({ t: "problem", ...errorBody(error) });
-      response.end();
-      return;
     }
     // The client may be gone already; the mesh is down all the same.
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -7,15 +7,20 @@ import { Problem } from "../api/problem.ts";
 
 const unwritable = new Set(["ENOSPC", "EDQUOT", "EACCES", "EPERM", "EROFS", "ENOTDIR"]);
 
+export interface WriteOptions {
+  /** False: survives the end of this process, not a power cut; saves the wait for the disk. */
+  readonly isFlushed: boolean;
+}
+
 /** Mode 0600. Throws Problem DM0402 when the folder cannot be written (disk full, permissions). */
-export async function writeFileAtomic(file: string, text: string): Promise<void> {
+export async function writeFileAtomic(file: string, text: string, options?: WriteOptions): Promise<void> {
   const temporary = `${file}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`;
   try {
     await mkdir(dirname(file), { recursive: true, mode: 0o700 });
     const handle = await open(temporary, "wx", 0o600);
     try {
       await handle.writeFile(text);
-      await handle.sync();
+      if (options?.isFlushed !== false) await handle.sync();
     } finally {
       await handle.close();
     }
@@ -40,8 +45,8 @@ export function storageProblem(error: unknown, file: string): unknown {
   );
 }
 
-export async function writeJson(file: string, value: unknown): Promise<void> {
-  await writeFileAtomic(file, `${JSON.stringify(value, null, 2)}\n`);
+export async function writeJson(file: string, value: unknown, options?: WriteOptions): Promise<void> {
+  await writeFileAtomic(file, `${JSON.stringify(value, null, 2)}\n`, options);
 }
 
 /** Null when the file is missing, or does not hold what `schema` asks for: state is remade, never trusted. */

@@ -1,0 +1,65 @@
+// What the API serves: while the daemon starts it only answers pings, then it shows and does what the mesh's parts can.
+import type { LogLine, LogQuery, Ping } from "./api/messages.ts";
+import { Problem } from "./api/problem.ts";
+import type { ApiBackend } from "./api/server.ts";
+import type { StatusView } from "./api/view.ts";
+
+export type MeshBackend = Omit<ApiBackend, "ping" | "onChange">;
+
+export class Backend implements ApiBackend {
+  readonly #ping: Ping;
+  readonly #listeners = new Set<() => void>();
+  #mesh: MeshBackend | null = null;
+
+  constructor(ping: Ping) {
+    this.#ping = ping;
+  }
+
+  /** From now on everything is answered. */
+  open(mesh: MeshBackend): void {
+    this.#mesh = mesh;
+    this.changed();
+  }
+
+  changed(): void {
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  get #open(): MeshBackend {
+    if (this.#mesh === null) throw new Problem("DM0201", "the daemon is starting", "try again in a moment");
+    return this.#mesh;
+  }
+
+  ping(): Ping {
+    return this.#ping;
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  status(): StatusView {
+    return this.#open.status();
+  }
+
+  missing(): readonly string[] {
+    return this.#open.missing();
+  }
+
+  logs(query: LogQuery, signal: AbortSignal): AsyncIterable<LogLine> {
+    return this.#open.logs(query, signal);
+  }
+
+  async reload(): Promise<void> {
+    await this.#open.reload();
+  }
+
+  async metrics(): Promise<{ readonly contentType: string; readonly text: string }> {
+    return this.#open.metrics();
+  }
+
+  async down(onStep: (text: string) => void): Promise<void> {
+    await this.#open.down(onStep);
+  }
+}

@@ -1,0 +1,52 @@
+// The connection to Docker as the options ask for it, and whose mesh this is.
+
+import { rm } from "node:fs/promises";
+import { dockerEnvOf } from "./api/options.ts";
+import { Problem } from "./api/problem.ts";
+import { connectEngine, type Engine } from "./docker/engine.ts";
+import { type PauseJournal, releaseLeftovers } from "./docker/hold.ts";
+import { type EngineFacts, readEngineFacts } from "./docker/image.ts";
+import type { MeshIdentity } from "./docker/labels.ts";
+import { tearDown } from "./docker/teardown.ts";
+import type { DaemonParts } from "./main.ts";
+import { openPauseJournal } from "./state/pause-journal.ts";
+
+export interface DockerParts {
+  readonly engine: Engine;
+  readonly facts: EngineFacts;
+  readonly journal: PauseJournal;
+}
+
+/** Unpauses what a killed daemon had frozen. Throws Problem DM0101 to DM0103 when no engine answers. */
+export async function openDocker({ options, paths, log }: DaemonParts): Promise<DockerParts> {
+  const inherited = Object.keys(dockerEnvOf(process.env)).map((name) => [name, undefined]);
+  const engine = await connectEngine({ ...process.env, ...Object.fromEntries(inherited), ...options.dockerEnv });
+  try {
+    const [facts, journal] = await Promise.all([readEngineFacts(engine), openPauseJournal(paths.journal)]);
+    const released = await releaseLeftovers(engine, journal);
+    if (released.length > 0) log.warn({ released }, "unpaused what an earlier daemon had held");
+    return { engine, facts, journal };
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+}
+
+export function identityFor({ options, paths }: Pick<DaemonParts, "options" | "paths">, mesh: string): MeshIdentity {
+  return { mesh, project: options.project, stateId: paths.key };
+}
+
+/** Removes the whole mesh and forgets that it was up. Throws Problem DM0001 with what was left over. */
+export async function removeMesh(
+  { options, paths }: Pick<DaemonParts, "options" | "paths">,
+  docker: DockerParts,
+  { identity, onStep }: { readonly identity: MeshIdentity; onStep(text: string): void },
+): Promise<void> {
+  const problems = await tearDown({ ...docker, identity, image: options.image, onProgress: onStep });
+  if (problems.length > 0) {
+    throw new Problem("DM0001", `not everything could be removed: ${problems.join("; ")}`, "run devmesh down again");
+  }
+  // Without these no command takes the mesh for one that is up and has lost its daemon.
+  await rm(paths.options, { force: true });
+  await rm(paths.inForce, { force: true });
+}

@@ -1,0 +1,36 @@
+// A daemon for `down` alone, where none runs: it removes what a killed one left, and attaches nothing on the way.
+import { Problem } from "./api/problem.ts";
+import { identityFor, openDocker, removeMesh } from "./docker-parts.ts";
+import type { DaemonParts } from "./main.ts";
+import type { OpenedMesh } from "./mesh.ts";
+import { readInForce } from "./state/in-force.ts";
+
+/** The command that asked may have been interrupted before it said `down`. */
+const waitMs = 60_000;
+
+export async function openForDown(parts: DaemonParts): Promise<OpenedMesh> {
+  const { options, paths, backend } = parts;
+  const docker = await openDocker(parts);
+  const mesh = (await readInForce(paths.inForce, options.version))?.mesh ?? options.project;
+  const timer = setTimeout(() => parts.end(0), waitMs);
+  const refuse = (): never => {
+    throw new Problem("DM0201", "this daemon only takes the mesh down", "start the mesh with devmesh up");
+  };
+  backend.open({
+    status: refuse,
+    missing: refuse,
+    logs: refuse,
+    reload: refuse,
+    metrics: refuse,
+    down: async (onStep) => {
+      clearTimeout(timer);
+      await removeMesh(parts, docker, { identity: identityFor(parts, mesh), onStep });
+    },
+  });
+  return {
+    close: async () => {
+      clearTimeout(timer);
+      await docker.engine.close();
+    },
+  };
+}

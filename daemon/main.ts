@@ -1,0 +1,112 @@
+// Wires the daemon: lock, state, Docker, the fleet and the loop. No logic of its own lives here.
+import { rm } from "node:fs/promises";
+import type { Logger } from "pino";
+import { type LockHolder, unlock } from "./api/lock.ts";
+import { type DaemonOptions, daemonOptionsSchema } from "./api/options.ts";
+import { type DaemonPaths, daemonPaths, makeRuntimeFolder } from "./api/paths.ts";
+import { Problem } from "./api/problem.ts";
+import { ApiServer } from "./api/server.ts";
+import { Backend } from "./backend.ts";
+import { openForDown } from "./down.ts";
+import { openLog } from "./log-file.ts";
+import { openMesh } from "./mesh.ts";
+import { openStartReporter, type StartReporter } from "./start-reporter.ts";
+import { takeLock } from "./take-lock.ts";
+
+export interface DaemonParts {
+  readonly options: DaemonOptions;
+  readonly paths: DaemonPaths;
+  readonly log: Logger;
+  readonly reporter: StartReporter;
+  readonly backend: Backend;
+  /** Ends the daemon with this exit code. */
+  end(code: number): void;
+}
+
+/** Runs a daemon in this process until `down` or a signal. The exit code; never throws. */
+export async function daemonMain(optionsJson: string): Promise<number> {
+  const reporter = openStartReporter();
+  try {
+    const options = daemonOptionsSchema.parse(JSON.parse(optionsJson));
+    return await runDaemon(options, reporter);
+  } catch (error) {
+    reporter.problem(error);
+    return error instanceof Problem ? error.exitCode : 1;
+  }
+}
+
+/** Resolves with the exit code when the daemon has ended. Throws Problem when it cannot start, with nothing changed. */
+export async function runDaemon(options: DaemonOptions, reporter: StartReporter): Promise<number> {
+  const paths = daemonPaths({ project: options.project, projectDir: options.projectDir });
+  const taken = await takeLock(paths, options.version);
+  if (taken.kind === "running") {
+    reporter.ready(taken.holder.pid, taken.holder.socket);
+    return 0;
+  }
+  try {
+    return await runLocked({ options, paths, reporter, own: taken.own });
+  } finally {
+    unlock(paths.lock, taken.own);
+  }
+}
+
+interface Locked extends Pick<DaemonParts, "options" | "paths" | "reporter"> {
+  readonly own: LockHolder;
+}
+
+async function runLocked({ options, paths, reporter, own }: Locked): Promise<number> {
+  makeRuntimeFolder(paths.runtimeFolder);
+  const log = openLog(paths.log, { level: process.env.DEVMESH_LOG_LEVEL ?? "info" });
+  const ended = Promise.withResolvers<number>();
+  const stopListening = endOnSignals(log, ended.resolve);
+  const backend = new Backend({ pid: process.pid, version: options.version, mesh: options.project });
+  const api = await ApiServer.listen({
+    socket: paths.socket,
+    backend,
+    onDown: () => ended.resolve(0),
+    onError: (error, what) => log.error({ err: error, what }, "the API failed"),
+  });
+  try {
+    log.info({ options }, "the daemon starts");
+    // A signal during the start ends it as well.
+    const open = options.isOnlyDown === true ? openForDown : openMesh;
+    const opening = open({ options, paths, log, reporter, backend, end: ended.resolve });
+    opening.catch(() => undefined);
+    const early = await Promise.race([opening, ended.promise]);
+    if (typeof early === "number") {
+      await opening.then((mesh) => mesh.close()).catch(() => undefined);
+      return early;
+    }
+    reporter.ready(own.pid, paths.socket);
+    log.info({ ms: Math.round(performance.now()) }, "the daemon is ready");
+    const code = await ended.promise;
+    await early.close();
+    log.info({ code }, "the daemon ends");
+    return code;
+  } catch (error) {
+    log.error({ err: error }, "the daemon did not start");
+    throw error;
+  } finally {
+    stopListening();
+    await api.close();
+    if (!paths.socket.startsWith("\\\\")) await rm(paths.socket, { force: true });
+  }
+}
+
+/** SIGTERM and SIGINT end cleanly, the mesh serves on; a bug is logged and ends at once: any command revives the daemon. */
+function endOnSignals(log: Logger, end: (code: number) => void): () => void {
+  const onSignal = (): void => end(0);
+  const onBug = (error: unknown): void => {
+    log.fatal({ err: error }, "a bug ends the daemon");
+    process.exit(1);
+  };
+  process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
+  process.on("uncaughtException", onBug).on("unhandledRejection", onBug);
+  // A closed terminal is none of the daemon's business.
+  const ignore = (): void => undefined;
+  process.on("SIGHUP", ignore).on("SIGPIPE", ignore);
+  return () => {
+    process.off("SIGTERM", onSignal).off("SIGINT", onSignal).off("SIGHUP", ignore).off("SIGPIPE", ignore);
+    process.off("uncaughtException", onBug).off("unhandledRejection", onBug);
+  };
+}

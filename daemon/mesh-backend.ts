@@ -1,0 +1,67 @@
+// What the API of a running mesh shows and does.
+
+import { Problem } from "./api/problem.ts";
+import type { MeshBackend } from "./backend.ts";
+import type { Applied } from "./control-plane.ts";
+import { removeMesh } from "./docker-parts.ts";
+import type { DaemonParts } from "./main.ts";
+import type { MeshParts } from "./mesh-parts.ts";
+import { serviceLogs } from "./service-logs.ts";
+import { buildStatus, notReady, type StatusInput } from "./status.ts";
+import { meshRegistry } from "./telemetry/metrics.ts";
+
+/** `quiesce` stops all work on Docker, the file and the proxies, before `down` undoes it. */
+export function meshBackend(parts: DaemonParts, mesh: MeshParts, quiesce: () => Promise<void>): MeshBackend {
+  const { options } = parts;
+  const { docker, identity, world, plane, loop, telemetry, fleet, runner, source, events } = mesh;
+  const startedAtMs = Date.now() - performance.now();
+  const applied = (): Applied => {
+    if (plane.applied === null) throw new Problem("DM0201", "the daemon is starting", "try again in a moment");
+    return plane.applied;
+  };
+  const input = (): StatusInput => ({
+    mesh: identity.mesh,
+    project: options.project,
+    version: options.version,
+    pid: process.pid,
+    startedAtMs,
+    file: source.file,
+    applied: applied(),
+    world: world.snapshot(),
+    isConnected: world.isConnected,
+    proxies: fleet.statuses(),
+    failures: runner.failures,
+    traffic: telemetry.traffic,
+    now: performance.now(),
+    events,
+  });
+  const registry = meshRegistry({
+    ledger: telemetry.ledger,
+    mesh: identity.mesh,
+    proxies: () =>
+      fleet.statuses().map(({ own, isReady, isSynced }) => {
+        return { workload: own.name, kind: own.kind, isReady, isSynced, counters: telemetry.counters(own.id) };
+      }),
+    daemon: () => ({
+      revision: plane.applied?.revision ?? 0,
+      reloads: loop.rounds,
+      configErrors: plane.applied?.diagnostics.filter(({ severity }) => severity === "error").length ?? 0,
+      uptimeMs: performance.now(),
+    }),
+  });
+  return {
+    status: () => buildStatus(input()),
+    missing: () => notReady(input()),
+    logs: (query, signal) =>
+      serviceLogs(docker.engine, { compiled: applied().compiled, world: world.snapshot() }, query, signal),
+    reload: async () => {
+      await world.relist();
+      await loop.settled();
+    },
+    metrics: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+    down: async (onStep) => {
+      await quiesce();
+      await removeMesh(parts, docker, { identity, onStep });
+    },
+  };
+}

@@ -1,0 +1,153 @@
+// The parts of a running mesh, connected to each other; nothing runs before the first signal.
+import { type Authority, openAuthority } from "./ca/authority.ts";
+import type { Closers } from "./closers.ts";
+import { ControlPlane } from "./control-plane.ts";
+import { openControlStream } from "./docker/control-stream.ts";
+import { ActionRunner } from "./docker/execute.ts";
+import type { MeshIdentity } from "./docker/labels.ts";
+import type { WorldWatch } from "./docker/world-watch.ts";
+import type { DockerParts } from "./docker-parts.ts";
+import { createEventLog, type EventLog } from "./event-log.ts";
+import { ReloadLoop } from "./loop.ts";
+import type { DaemonParts } from "./main.ts";
+import { MetricsDoor } from "./metrics-door.ts";
+import { type Epochs, openEpochs } from "./push/epochs.ts";
+import { Fleet } from "./push/fleet.ts";
+import { knownComposeServices } from "./spec/compose-services.ts";
+import { defaultSpec } from "./spec/defaults.ts";
+import type { Spec } from "./spec/spec.ts";
+import type { SpecSource } from "./spec-source.ts";
+import { openAddressBook } from "./state/addresses.ts";
+import { type InForce, writeInForce } from "./state/in-force.ts";
+import { openTelemetry, type Telemetry } from "./telemetry/telemetry.ts";
+
+export interface MeshGround {
+  readonly docker: DockerParts;
+  readonly identity: MeshIdentity;
+  readonly world: WorldWatch;
+  readonly source: SpecSource;
+  /** Of the daemon before, when its mesh still runs. */
+  readonly inForce: InForce | null;
+}
+
+export interface MeshParts extends MeshGround {
+  readonly fleet: Fleet;
+  readonly plane: ControlPlane;
+  readonly runner: ActionRunner;
+  readonly loop: ReloadLoop;
+  readonly telemetry: Telemetry;
+  readonly events: EventLog;
+}
+
+export async function connectParts(parts: DaemonParts, ground: MeshGround, closers: Closers): Promise<MeshParts> {
+  const { options, paths, log, backend } = parts;
+  const { docker, identity, world, inForce } = ground;
+  const events = createEventLog(Date.now);
+  const telemetry = openTelemetry(() => performance.now());
+  const [authority, epochs, book] = await Promise.all([
+    openAuthority(paths.root, Date.now()),
+    openEpochs(paths.epoch, Date.now),
+    openAddressBook(paths.addresses, (error) => log.error({ err: error }, "addresses could not be written")),
+  ]);
+  const lifetimeMs = (): number => (plane.applied?.spec ?? inForce?.spec ?? defaultSpec).certificateLifetimeMs;
+  const onReady = (): void => loop.signal();
+  const fleet = openFleet({ parts, docker, authority, epochs, telemetry, lifetimeMs, onReady });
+  closers.add(() => fleet.close());
+  const shared = { ...docker, identity, image: options.image, log, world, random: Math.random };
+  const now = (): number => performance.now();
+  const runner = new ActionRunner({ ...shared, now, onSettled: () => loop.signal() });
+  closers.add(() => runner.close());
+  const onApplied = rememberApplied(parts, identity, { events, closers });
+  const plane = new ControlPlane({
+    project: options.project,
+    meshName: identity.mesh,
+    image: options.image,
+    source: ground.source,
+    world,
+    fleet,
+    book,
+    events,
+    lastGood: inForce?.spec ?? null,
+    knownServices: () => knownServices(parts),
+    runner,
+    now: Date.now,
+    onApplied,
+    onChange: () => backend.changed(),
+  });
+  const loop = new ReloadLoop({
+    round: () => plane.round(),
+    onError: (error) => log.error({ err: error }, "a round of the reload loop failed"),
+  });
+  closers.add(() => loop.close());
+  return { ...ground, fleet, plane, runner, loop, telemetry, events };
+}
+
+interface FleetGround {
+  readonly parts: DaemonParts;
+  readonly docker: DockerParts;
+  readonly authority: Authority;
+  readonly epochs: Epochs;
+  readonly telemetry: Telemetry;
+  lifetimeMs(): number;
+  /** Another set of sidecars serves now. */
+  onReady(): void;
+}
+
+function openFleet({ parts, docker, authority, epochs, telemetry, lifetimeMs, onReady }: FleetGround): Fleet {
+  const { log, backend } = parts;
+  let ready = "";
+  const fleet: Fleet = new Fleet({
+    open: (id) => openControlStream(docker.engine, id),
+    nextEpoch: () => epochs.next(),
+    sign: async (spki, identity) => {
+      const life = lifetimeMs();
+      const signed = await authority.signWorkload({ spki, identity, lifetimeMs: life, now: Date.now() });
+      return { ...signed, roots: authority.roots, lifetimeMs: life };
+    },
+    now: Date.now,
+    log: (level, own, text) => log[level]({ proxy: own.name }, text),
+    onReport: (own, report, isResumed) => {
+      telemetry.add(own.id, report, isResumed);
+      backend.changed();
+    },
+    onGone: (own) => telemetry.forget(own.id),
+    onChange: () => {
+      // An ack changes only what is shown; who serves is a matter for every proxy.
+      const now = [...fleet.readySidecars()].sort().join();
+      if (now !== ready) onReady();
+      ready = now;
+      backend.changed();
+    },
+  });
+  return fleet;
+}
+
+/** What follows from each new Spec beside configs: the metrics listener, and the memory for the next daemon. */
+function rememberApplied(
+  { options, paths, log, backend }: DaemonParts,
+  { mesh }: MeshIdentity,
+  { events, closers }: { readonly events: EventLog; readonly closers: Closers },
+): (spec: Spec) => void {
+  const metrics = new MetricsDoor(
+    () => backend.metrics(),
+    (error) => {
+      log.warn({ err: error }, "no metrics listener");
+      events.add(error instanceof Error ? error.message : String(error));
+    },
+  );
+  closers.add(() => metrics.close());
+  let writing: Promise<void> = Promise.resolve();
+  closers.add(() => writing);
+  return (spec) => {
+    metrics.set(spec.metricsListen);
+    writing = writing
+      .then(() => writeInForce(paths.inForce, options.version, { mesh, spec }))
+      .catch((error: unknown) => log.error({ err: error }, "what is in force could not be written"));
+  };
+}
+
+/** Compose's files are read again each time: a service that was added since must not look like a mistake. */
+export function knownServices({ options }: Pick<DaemonParts, "options">): readonly string[] | null {
+  if (options.composeFiles.length === 0) return options.knownServices;
+  return knownComposeServices(options.composeFiles) ?? options.knownServices;
+}

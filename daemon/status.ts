@@ -1,0 +1,175 @@
+// The one picture of the mesh, from what Docker, the fleet, the file and the traffic say. Pure.
+import type { ServiceView, StatusView, WorkloadView } from "./api/view.ts";
+import type { CompiledService } from "./compile/compile.ts";
+import type { CompiledGateway } from "./compile/gateways.ts";
+import type { Applied } from "./control-plane.ts";
+import type { ActionFailure } from "./docker/attempts.ts";
+import type { Container, World } from "./docker/world.ts";
+import type { EventLog } from "./event-log.ts";
+import type { ProxyStatus } from "./push/fleet.ts";
+import type { Rates, Traffic } from "./telemetry/traffic.ts";
+
+export interface StatusInput {
+  readonly mesh: string;
+  readonly project: string;
+  readonly version: string;
+  readonly pid: number;
+  readonly startedAtMs: number;
+  readonly file: string | null;
+  readonly applied: Applied;
+  readonly world: World;
+  /** False: Docker does not answer, and the World is the last that was seen. */
+  readonly isConnected: boolean;
+  readonly proxies: readonly ProxyStatus[];
+  /** By application container's id, gateway's key, or "network". */
+  readonly failures: ReadonlyMap<string, ActionFailure>;
+  readonly traffic: Traffic;
+  /** The clock that `traffic` is fed with. */
+  readonly now: number;
+  readonly events: EventLog;
+}
+
+export function buildStatus(input: StatusInput): StatusView {
+  const { applied, traffic, now } = input;
+  const { compiled } = applied;
+  const services = compiled.services.map((service) => serviceView(service, input));
+  const gateways = compiled.gateways.map((gateway) => gatewayView(gateway, input));
+  const totals = traffic.totals(now);
+  return {
+    mesh: input.mesh,
+    project: input.project,
+    version: input.version,
+    pid: input.pid,
+    startedAt: iso(input.startedAtMs),
+    health: healthOf(input, services, gateways),
+    config: {
+      file: input.file,
+      revision: applied.revision,
+      appliedAt: iso(applied.appliedAtMs),
+      isInSync: applied.isFileInForce && notReady(input).length === 0,
+      diagnostics: applied.diagnostics,
+    },
+    services,
+    gateways,
+    unmeshed: compiled.unmeshed.map(({ container, service, reason }) => ({ container, service, reason })),
+    edges: traffic.edges(now).map((edge) => ({ ...edge, mtlsRatio: edge.mtlsRatio ?? 0 })),
+    totals: ratesView(totals),
+    mtlsRatio: totals.mtlsRatio,
+    events: input.events.list(),
+  };
+}
+
+/** Sidecars and gateways that are wanted but do not serve the newest config, each with its reason. */
+export function notReady(input: Omit<StatusInput, "traffic" | "now" | "events">): readonly string[] {
+  const { applied, world } = input;
+  const missing: string[] = [];
+  for (const { containerId, container } of applied.compiled.sidecars) {
+    const running = world.containers.find(({ id }) => id === containerId);
+    if (running === undefined) continue;
+    const { sidecar, isSynced, reason } = workloadView(running, null, input);
+    if (sidecar !== "ready") missing.push(`${container}: ${reason || `sidecar ${sidecar}`}`);
+    else if (!isSynced) missing.push(`${container}: ${reason || "not in sync yet"}`);
+  }
+  for (const gateway of applied.compiled.gateways) {
+    const { state, reason, listen } = gatewayView(gateway, input);
+    const proxy = input.proxies.find(({ own }) => own.owner === gateway.key);
+    if (state !== "ready") missing.push(`gateway ${listen}: ${reason || state}`);
+    else if (proxy?.isSynced !== true) missing.push(`gateway ${listen}: ${proxy?.reason || "not in sync yet"}`);
+  }
+  const network = input.failures.get("network");
+  if (network !== undefined) missing.push(`the mesh's network: ${network.reason}`);
+  return missing;
+}
+
+function serviceView(service: CompiledService, input: StatusInput): ServiceView {
+  const { traffic, now } = input;
+  const seen = traffic.seen(service.name, now);
+  const rates = traffic.service(service.name, now);
+  const containers = new Map(input.world.containers.map((container) => [container.id, container]));
+  return {
+    name: service.name,
+    mtls: service.mtls,
+    ports: service.ports.map(({ number, protocol }) => ({ number, protocol })),
+    address: service.address,
+    split: service.split.map(({ version, weight }) => ({ version, weight, seen: seen.get(version) ?? 0 })),
+    openPorts: service.openPorts,
+    workloads: service.workloads.flatMap(({ containerId, version }) => {
+      const container = containers.get(containerId);
+      return container === undefined ? [] : [workloadView(container, version, input)];
+    }),
+    ...ratesView(rates),
+    lastError: rates.lastError,
+  };
+}
+
+type WorkloadInput = Pick<StatusInput, "applied" | "proxies" | "failures">;
+
+function workloadView(container: Container, version: string | null, input: WorkloadInput): WorkloadView {
+  const proxy = input.proxies.find(
+    ({ own }) => own.kind === "sidecar" && own.owner === container.id && own.ownerStartedAt === container.startedAt,
+  );
+  const failure = input.failures.get(container.id);
+  const wanted = input.applied.compiled.sidecars.find(({ containerId }) => containerId === container.id);
+  const { sidecar, reason } = sidecarState(wanted !== undefined, proxy, failure);
+  return {
+    container: container.name,
+    id: container.id,
+    version,
+    state: container.health === "none" ? container.state : `${container.state} (${container.health})`,
+    sidecar,
+    reason: reason || (wanted?.warning ?? ""),
+    configHash: proxy?.configHash ?? null,
+    isSynced: proxy?.isSynced ?? false,
+    certificateExpiresAt: proxy?.certificateNotAfterMs == null ? null : iso(proxy.certificateNotAfterMs),
+  };
+}
+
+function sidecarState(
+  isWanted: boolean,
+  proxy: ProxyStatus | undefined,
+  failure: ActionFailure | undefined,
+): Pick<WorkloadView, "sidecar" | "reason"> {
+  if (!isWanted) return { sidecar: "none", reason: "" };
+  if (proxy?.isReady === true) return { sidecar: "ready", reason: proxy.isSynced ? "" : proxy.reason };
+  if (failure !== undefined) return { sidecar: "failed", reason: failure.reason };
+  return { sidecar: "starting", reason: proxy?.reason ?? "" };
+}
+
+function gatewayView(
+  gateway: CompiledGateway,
+  input: Pick<StatusInput, "proxies" | "failures">,
+): StatusView["gateways"][number] {
+  const { key, host, port, protocol, routes } = gateway;
+  const proxy = input.proxies.find(({ own }) => own.owner === key);
+  const failure = input.failures.get(key);
+  const state = proxy?.isReady === true ? "ready" : failure === undefined ? "starting" : "failed";
+  const shown = host.includes(":") ? `[${host}]` : host;
+  // A browser cannot open the wildcard addresses.
+  const reachable = host === "0.0.0.0" || host === "::" ? "localhost" : shown;
+  return {
+    listen: `${shown}:${port}`,
+    url: `${protocol === "tcp" ? "tcp" : "http"}://${reachable}:${port}`,
+    to: [...new Set(routes.map(({ service }) => service))].join(", "),
+    state,
+    reason: state === "ready" ? "" : (failure?.reason ?? proxy?.reason ?? ""),
+  };
+}
+
+function healthOf(
+  input: StatusInput,
+  services: readonly ServiceView[],
+  gateways: StatusView["gateways"],
+): StatusView["health"] {
+  const sidecars = services.flatMap(({ workloads }) => workloads.map(({ sidecar }) => sidecar));
+  const isFailed = sidecars.includes("failed") || gateways.some(({ state }) => state === "failed");
+  if (!input.isConnected || isFailed) return "error";
+  return input.applied.isFileInForce && notReady(input).length === 0 ? "ok" : "degraded";
+}
+
+function ratesView({ rps, errorRatio, p50Ms, p99Ms }: Rates): StatusView["totals"] {
+  return { rps, errorRatio, p50Ms, p99Ms };
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString();
+}

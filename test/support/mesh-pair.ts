@@ -206,7 +206,9 @@ export interface Pair extends AsyncDisposable {
   readonly port: number;
   /** Options of node:http for a request that the caller's application makes. */
   request(parts?: http.RequestOptions): http.RequestOptions;
-  configureCaller(service: ServiceConfig): void;
+  configureCaller(service: ServiceConfig, endpoints?: readonly EndpointConfig[]): void;
+  /** The receiver as an endpoint of payment. */
+  readonly endpoint: EndpointConfig;
   configureReceiver(inbound: Partial<InboundConfig>): void;
 }
 
@@ -233,11 +235,12 @@ export async function startPair(
     endpoints: {},
     inbound: { ...inbound, ...parts },
   });
-  const callerConfig = (of: ServiceConfig): ProxyConfig => ({
+  const endpoint = endpointConfig(receiver);
+  const callerConfig = (of: ServiceConfig, endpoints: readonly EndpointConfig[] = [endpoint]): ProxyConfig => ({
     ...base,
     node: nodeConfig(caller),
     services: { payment: of },
-    endpoints: { payment: [endpointConfig(receiver)] },
+    endpoints: { payment: endpoints },
     inbound: inboundConfig([], 8080),
   });
   await receiver.start(ca, receiverConfig({}));
@@ -254,7 +257,8 @@ export async function startPair(
       headers: { host: `payment:${port}` },
       ...parts,
     }),
-    configureCaller: (of) => caller.engine.apply(callerConfig(of)),
+    configureCaller: (of, endpoints) => caller.engine.apply(callerConfig(of, endpoints)),
+    endpoint,
     configureReceiver: (parts) => receiver.engine.apply(receiverConfig(parts)),
     [Symbol.asyncDispose]: async () => {
       await caller.close();

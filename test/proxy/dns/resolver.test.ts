@@ -50,7 +50,7 @@ async function upstream(answering: Answering): Promise<{ port: number; seen: dns
   return { port, seen };
 }
 
-async function start(port: number, timeoutMs = 5000): Promise<Resolver> {
+async function start(port: number, timeoutMs = 5000, hasTable = true): Promise<Resolver> {
   const resolver = new Resolver({
     listen: { address: "127.0.0.1", port: 0 },
     upstream: { address: "127.0.0.1", port },
@@ -58,6 +58,7 @@ async function start(port: number, timeoutMs = 5000): Promise<Resolver> {
     timeoutMs,
   });
   await resolver.listen();
+  if (hasTable) resolver.setTable(new Map());
   onTestFinished(() => resolver.close());
   return resolver;
 }
@@ -113,6 +114,19 @@ describe("Resolver", () => {
     resolver.setTable(new Map([["b", ["10.213.200.2"]]]));
     expect(firstAddress(await overUdp(resolver, query("a")))).toBe("192.0.2.1");
     expect(firstAddress(await overUdp(resolver, query("b")))).toBe("10.213.200.2");
+  });
+
+  test("lets queries wait for its first table, and not for ever", async () => {
+    const { port, seen } = await upstream(known);
+    const resolver = await start(port, 5000, false);
+    const waiting = [overUdp(resolver, query("payment")), overTcp(resolver, [query("payment")])] as const;
+    resolver.setTable(new Map([["payment", ["10.213.200.5"]]]));
+    const [udp, tcp] = await Promise.all(waiting);
+    expect([udp, ...tcp].map(firstAddress)).toEqual(["10.213.200.5", "10.213.200.5"]);
+    expect(seen).toEqual([]);
+    const impatient = await start(port, 50, false);
+    expect(rcode(await overUdp(impatient, query("payment")))).toBe(2);
+    expect(seen).toEqual([]);
   });
 
   test("forwards with ids of its own and gives each client its own id back", async () => {

@@ -116,23 +116,42 @@ test("an application that does not listen gives 503 with UF and says where", asy
 test("a service without an endpoint gives 503 with UH; with waitForEndpoints the request waits for one", async () => {
   await using pair = await startPair(echo());
   const service = serviceConfig("payment", pair.port);
-  const config = (waitForEndpointsMs: number, endpoints: boolean) => ({
-    ...service,
-    waitForEndpointsMs,
-    routes: service.routes.map((route) => ({
-      ...route,
-      destinations: [{ service: "payment", subset: endpoints ? null : "v9", port: null, weight: 1 }],
-    })),
-  });
-  pair.configureCaller(config(0, false));
+  pair.configureCaller(service, [{ ...pair.endpoint, isBalanced: false }]);
   const answer = await send(pair, {});
   expect([answer.status, answer.headers["x-devmesh-response-flags"]]).toEqual([503, "UH"]);
-  pair.configureCaller(config(5000, false));
-  const waiting = send(pair, {});
-  const late = new net.Socket();
-  late.destroy();
-  setImmediate(() => pair.configureCaller(config(5000, true)));
-  expect([200, 503]).toContain((await waiting).status);
+  expect(answer.headers["x-devmesh-reason"]).toBe("payment has no running, ready container");
+  const patient = { ...service, waitForEndpointsMs: 10_000 };
+  pair.configureCaller(patient, []);
+  const waiting = send(pair, { method: "POST", headers: { host: "payment", "content-length": 4 } }, "body");
+  await eventually(() => expect(pair.caller.connections.size).toBeGreaterThan(0));
+  pair.configureCaller(patient);
+  expect(JSON.parse((await waiting).body.toString())).toMatchObject({ method: "POST", bytes: 4 });
+});
+
+test("a subset that nobody declared gives 503 with NC", async () => {
+  await using pair = await startPair(echo());
+  const service = serviceConfig("payment", pair.port);
+  const destinations = [{ service: "payment", subset: "v9", port: null, weight: 1 }];
+  pair.configureCaller({ ...service, routes: service.routes.map((route) => ({ ...route, destinations })) });
+  const answer = await send(pair, {});
+  expect([answer.status, answer.headers["x-devmesh-response-flags"]]).toEqual([503, "NC"]);
+});
+
+test("an endpoint that leaves the list fails what is under way to it at once, one that is only unready finishes it", async () => {
+  const responses: http.ServerResponse[] = [];
+  await using pair = await startPair(http.createServer((_request, response) => responses.push(response)));
+  const service = serviceConfig("payment", pair.port);
+  const finished = send(pair, { path: "/finished" });
+  await eventually(() => expect(responses.length).toBe(1));
+  pair.configureCaller(service, [{ ...pair.endpoint, isBalanced: false }]);
+  responses[0]?.end("whole");
+  expect((await finished).body.toString()).toBe("whole");
+  pair.configureCaller(service);
+  const cut = send(pair, { path: "/cut" });
+  await eventually(() => expect(responses.length).toBe(2));
+  pair.configureCaller(service, []);
+  const answer = await cut;
+  expect([answer.status, answer.headers["x-devmesh-response-flags"]]).toEqual([503, "UC"]);
 });
 
 test("a timeout of the route gives 504 with UT", async () => {

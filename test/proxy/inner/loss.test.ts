@@ -304,25 +304,6 @@ describe("a peer that falls silent", () => {
     await told.over;
     expect(told.isEnded).toBe(true);
   });
-
-  it("is left alone while no stream is open", async () => {
-    const limits = limitsWith({ silenceMs: 5, pongMs: 5 });
-    const peers: RawPeer[] = [];
-    const { port } = await listen((socket) => peers.push(new RawPeer(socket).hello()));
-    const { upstream, sockets } = call(port, { limits });
-    const told = new Recorder();
-    upstream.open(request(), told);
-    await eventually(() => expect(peers[0]?.ofType(FrameType.request)).toHaveLength(1));
-    peers[0]?.frame(FrameType.response, 1, responseLines, true);
-    await told.over;
-    const pings = peers[0]?.ofType(FrameType.ping).length;
-    // Time passes while another connection is set up and torn down.
-    const other = await RawPeer.dial(port);
-    other.socket.end();
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    expect(peers[0]?.ofType(FrameType.ping)).toHaveLength(pings ?? 0);
-    expect(sockets[0]?.destroyed).toBe(false);
-  });
 });
 
 describe("an owner that knows better", () => {

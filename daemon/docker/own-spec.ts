@@ -9,8 +9,6 @@ import type { MeshNetwork } from "./world.ts";
 const proxyUser = "1337:1337";
 /** Threads and exec'd bridges; Node runs some 12 threads. */
 const pidsMax = 256;
-/** A sidecar that the kernel kills cuts its application off: others first, but not before system services. */
-const oomScoreAdj = -500;
 /** Between SIGTERM and SIGKILL, when somebody else stops it. */
 const stopTimeoutS = 10;
 const controlTmpfs = { "/run/devmesh": "rw,noexec,nosuid,nodev,size=16m,mode=0755,uid=1337,gid=1337" };
@@ -77,7 +75,6 @@ export function sidecarSpec(context: SpecContext, sidecar: DesiredSidecar, mesh:
         NetworkMode: `container:${sidecar.containerId}`,
         CapAdd: ["NET_ADMIN", "SETUID", "SETGID"],
         Tmpfs: controlTmpfs,
-        OomScoreAdj: context.facts.isRootless ? 0 : oomScoreAdj,
       },
     },
   };
@@ -154,6 +151,8 @@ function common(
 }
 
 /**
+ * No OomScoreAdj: an engine without CAP_SYS_RESOURCE (rootless, inside a container or a VM of CI) cannot lower it, and
+ * its runc then fails to start the container with a message that names nothing (seen).
  * No init process: the proxy handles its signals, its children are reaped by Node, and an exec'd bridge is the child of
  * Docker's shim. No restart policy: Docker could start a sidecar before its application and leave it exited (moby #50326).
  */

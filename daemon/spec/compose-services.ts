@@ -43,7 +43,7 @@ function servicesOf(text: string): readonly string[] | null {
     if (!isMap(services) || services.tag?.startsWith("!") === true) return null;
     const names: string[] = [];
     for (const { key, value } of services.items) {
-      const isNamed = isScalar(key) && key.value !== null && key.value !== "<<";
+      const isNamed = isScalar(key) && key.value !== null && key.source !== "<<";
       if (!isNamed || (value as Node | null)?.tag?.startsWith("!") === true) return null;
       names.push(typeof key.value === "string" ? key.value : (key.source ?? String(key.value)));
       const service = isAlias(value) ? value.resolve(document) : value;

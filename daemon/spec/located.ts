@@ -140,7 +140,11 @@ function createWalker(
     if (place.isAliased) budget.aliased += 1;
     if (node.anchor !== undefined) anchors.set(node.anchor, node);
     if (isScalar(node))
-      return scalar(node.value, node.source ?? String(node.value), node.source === "" ? fallback : origin);
+      return scalar(
+        node.value,
+        node.source ?? String(node.value),
+        node.range?.[0] === node.range?.[1] ? fallback : origin,
+      );
     if (place.depth >= nestingMax) {
       findings.error("DM1010", origin, `nested more than ${nestingMax} levels deep`);
       return nothing(origin);

@@ -106,13 +106,13 @@ export interface Relay {
 export interface RelayOptions {
   readonly limits?: Partial<Http1Limits>;
   readonly pool?: Partial<Http1PoolOptions>;
-  readonly sweepMs?: number;
+  readonly sweeper?: Sweeper;
 }
 
 /** A proxy of one hop towards `upstreamPort`, gone when the test is. */
 export async function startRelay(upstreamPort: number, options: RelayOptions = {}): Promise<Relay> {
   const limits = { ...defaultLimits, ...options.limits };
-  const sweeper = new Sweeper({ everyMs: options.sweepMs ?? 10 });
+  const sweeper = options.sweeper ?? new Sweeper({ everyMs: 10 });
   const failures: Failure[] = [];
   const pool = new Http1Pool({
     connect: () => net.connect({ port: upstreamPort, host: "127.0.0.1", allowHalfOpen: true, noDelay: true }),

@@ -6,7 +6,7 @@ import type { Diagnostic } from "./diagnostic.ts";
 import { suggest } from "./did-you-mean.ts";
 import { serviceOfHost } from "./istio/references.ts";
 import { loadSpec } from "./load.ts";
-import { yamlOptions } from "./located.ts";
+import { yamlOptions } from "./parse-yaml.ts";
 import { applyEdits } from "./splice.ts";
 import { findSplit } from "./split-place.ts";
 import { divide, weightMax } from "./weights.ts";

@@ -5,8 +5,9 @@ import { described } from "./describe.ts";
 import { createFindings, type Findings } from "./findings.ts";
 import { type IstioSpecs, isIstioDocument, readIstioDocument } from "./istio/document.ts";
 import { checkReferences } from "./istio/references.ts";
-import { type Located, parseLocated } from "./located.ts";
+import type { Located } from "./located.ts";
 import { buildNative } from "./native/build.ts";
+import { parseLocated } from "./parse-yaml.ts";
 import type { LoadedSpec, Spec } from "./spec.ts";
 import { readSpecText, specBytesMax } from "./spec-text.ts";
 

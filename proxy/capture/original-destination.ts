@@ -9,7 +9,8 @@ export interface OriginalDestination {
   readonly port: number;
 }
 
-type GetSockOpt = (fd: number, level: number, name: number, value: Buffer, length: Uint32Array) => number;
+/** getsockopt(2): five parameters, since C says so. */
+type GetSockOpt = (...of: [fd: number, level: number, name: number, value: Buffer, length: Uint32Array]) => number;
 
 // linux/in.h, linux/in6.h, linux/netfilter_ipv4.h, linux/netfilter_ipv6/ip6_tables.h
 const solIp = 0;

@@ -4,30 +4,45 @@ import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 
 /**
- * Destroys the stream with a TCP reset where there is a TCP socket below it.
+ * Destroys the stream, with a TCP reset where there is a TCP socket below it. May be called again.
  *
  * Node resets no TLSSocket (its handle is not a TCP one), and its destroy() sends a FIN without close_notify, which the
  * peer reads as a clean end. The socket below is reset instead: a server's TLSSocket has one, a client's only when it
- * was made by `tls.connect({ socket })`.
+ * was made by `tls.connect({ socket })`. Without one the peer sees an end.
  */
 export function resetStream(stream: Duplex): void {
   if (stream.destroyed) return;
-  const transport = transportOf(stream);
-  if (transport === null || transport.destroyed) {
+  if (stream instanceof TLSSocket) {
+    const below = "_parent" in stream ? stream._parent : null;
+    if (below instanceof Socket && !below.destroyed) resetBelow(stream, below);
+    else if (!(below instanceof Socket)) stream.destroy();
+    return;
+  }
+  if (!(stream instanceof Socket) || stream.connecting) {
     stream.destroy();
     return;
   }
   try {
-    transport.resetAndDestroy();
+    stream.resetAndDestroy();
   } catch {
-    // A pipe or a unix socket: there is no reset, and what is left of a clean end is up to its peer.
-    transport.destroy();
+    // A pipe or a unix socket: there is no reset, and what is left is an end.
+    stream.destroy();
   }
-  stream.destroy();
 }
 
-function transportOf(stream: Duplex): Socket | null {
-  if (!(stream instanceof TLSSocket)) return stream instanceof Socket ? stream : null;
-  const below = "_parent" in stream ? stream._parent : null;
-  return below instanceof Socket ? below : null;
+/**
+ * Two things that Node 24 gets wrong decide the form (measured): reset within a callback of the TLS layer, the peer may still
+ * see an end; and destroying the TLSSocket between the reset of the socket below and its close is a segmentation fault.
+ * So the reset has a turn of its own, and the TLSSocket is destroyed by its socket's close alone.
+ */
+function resetBelow(stream: TLSSocket, below: Socket): void {
+  stream.pause();
+  setImmediate(() => {
+    if (stream.destroyed || below.destroyed) return;
+    stream.destroy = () => stream;
+    below.prependOnceListener("close", () => {
+      Reflect.deleteProperty(stream, "destroy");
+    });
+    below.resetAndDestroy();
+  });
 }

@@ -11,7 +11,7 @@ describe("parseSockaddr", () => {
   test.each([
     ["IPv4", "02001f900ad5c8050000000000000000", false, { address: "10.213.200.5", port: 8080 }],
     ["IPv6", "0a0001bb00000000fd120000000000000000000000000003" + "00000000", true, { address: "fd12::3", port: 443 }],
-    ["the IPv6 loopback", "0a00005000000000" + "0".repeat(31) + "1" + "00000000", true, { address: "::1", port: 80 }],
+    ["the IPv6 loopback", `0a00005000000000${"0".repeat(31)}100000000`, true, { address: "::1", port: 80 }],
   ])("reads %s", (_why, hex, isIpv6, expected) => {
     expect(parseSockaddr(Buffer.from(hex, "hex"), isIpv6)).toEqual(expected);
   });

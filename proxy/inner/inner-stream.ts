@@ -115,11 +115,14 @@ export abstract class InnerStream implements BodyWriter {
     if (this.#queue.bytes === 0 && this.#isEnding) this.#writeEnd();
   }
 
-  /** True once after `write` returned false and most of the queue has gone. */
-  takeDrain(): boolean {
-    if (!this.#wantsDrain || this.#queue.bytes > this.session.limits.queueBytes / 4) return false;
+  /** True when `write` returned false and most of the queue has gone since. */
+  wantsDrain(): boolean {
+    return this.#wantsDrain && this.#queue.bytes <= this.session.limits.queueBytes / 4;
+  }
+
+  drained(): void {
     this.#wantsDrain = false;
-    return !this.isSilent;
+    if (!this.isSilent) this.events.onDrain();
   }
 
   addCredit(bytes: number): void {

@@ -16,7 +16,7 @@ export interface ServeInnerOptions {
   readonly peer: Peer;
   /** Takes the request and sets `stream.events` before it returns. */
   onRequest(stream: InnerServerStream): void;
-  /** Once, when the session is over and its streams have been aborted. */
+  /** Once, when the connection is closed: its streams have been aborted, and what could be sent was sent. */
   onClose(reason: string): void;
   readonly limits?: InnerLimits;
   readonly clock?: Clock;
@@ -63,6 +63,8 @@ class InnerServerSession extends InnerSession {
     const { peer, limits = defaultInnerLimits, clock = systemClock } = options;
     super(socket, { limits, clock, describe: peer.identity ?? peer.address });
     this.#options = options;
+    if (socket.closed) setImmediate(() => this.#closed());
+    else socket.once("close", () => this.#closed());
     this.begin();
   }
 
@@ -71,6 +73,11 @@ class InnerServerSession extends InnerSession {
     this.#lastTaken = this.lastStream;
     this.writeGoaway({ lastStream: this.lastStream, rule: "drain", text: "" });
     this.onIdle();
+  }
+
+  #closed(): void {
+    this.lose({ reason: "the connection was closed", failure: null });
+    this.#options.onClose(this.loss?.reason ?? "");
   }
 
   protected override onHello(): void {
@@ -129,8 +136,8 @@ class InnerServerSession extends InnerSession {
     if (this.#lastTaken >= 0 && this.streams.size === 0) this.finish({ reason: "it was drained", failure: null });
   }
 
-  protected override onLost(loss: SessionLoss): void {
-    this.#options.onClose(loss.reason);
+  protected override onLost(): void {
+    // The owner hears of it when the socket is closed: a process that exits earlier would cut our last frames.
   }
 
   protected override lossFailure(_stream: InnerStream, loss: SessionLoss): Failure {

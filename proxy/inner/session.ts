@@ -170,7 +170,7 @@ export abstract class InnerSession implements FrameSink {
       stream.isInRound = false;
       if (!stream.canSend()) continue;
       stream.writeFrame(writer);
-      if (stream.takeDrain()) this.#drained.push(stream);
+      if (stream.wantsDrain()) this.#drained.push(stream);
       this.addToRound(stream);
     }
     if (writer.used > 0) {
@@ -180,7 +180,7 @@ export abstract class InnerSession implements FrameSink {
       this.#isBlocked = !this.socket.write(bytes, this.#onWritten);
     }
     if (this.#round.length > 0) this.schedule();
-    if (this.#drained.length > 0) for (const stream of this.#drained.splice(0)) stream.events.onDrain();
+    if (this.#drained.length > 0) for (const stream of this.#drained.splice(0)) stream.drained();
   };
 
   /** Writes are completed in order, so that the oldest buffer is the one that is free again. */

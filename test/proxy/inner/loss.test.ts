@@ -4,6 +4,7 @@ import { performance } from "node:perf_hooks";
 import { afterEach, describe, expect, it } from "vitest";
 import { failure } from "../../../proxy/http/failure.ts";
 import { FrameType, ResetCode } from "../../../proxy/inner/frames.ts";
+import { serveInner } from "../../../proxy/inner/server-session.ts";
 import type { InnerServerStream } from "../../../proxy/inner/server-stream.ts";
 import { InnerUpstream } from "../../../proxy/inner/upstream.ts";
 import { FailureError } from "../../../proxy/tls/failure-error.ts";
@@ -413,5 +414,22 @@ describe("a drain", () => {
     expect(open.isEnded).toBe(true);
     await eventually(() => expect(closed).toHaveLength(1));
     if (sockets[0]?.destroyed === false) await once(sockets[0], "close");
+  });
+});
+
+describe("a connection that was closed before it was served", () => {
+  it("is over at once, and its owner is told", async () => {
+    const { port } = await listen((socket) => socket.resume());
+    const socket = connect(port, "127.0.0.1");
+    socket.destroy();
+    await once(socket, "close");
+    const reason = await new Promise((resolve) => {
+      serveInner(socket, {
+        peer: { address: "127.0.0.1", identity: null },
+        onRequest: () => undefined,
+        onClose: resolve,
+      });
+    });
+    expect(reason).toMatch(/closed|destroyed/);
   });
 });

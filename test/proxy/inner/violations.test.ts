@@ -81,7 +81,7 @@ describe("a caller that breaks the protocol", () => {
     peer.socket.write(Buffer.concat(bytes));
     await peer.closed;
     expect(ruleOf(peer)).toBe(rule);
-    expect(closed).toEqual([expect.stringContaining(rule)]);
+    await eventually(() => expect(closed).toEqual([expect.stringContaining(rule)]));
     expect(sessions[0]?.openStreams).toBe(0);
     if (seen.failure !== null) expect(seen.failure.flag).toBe("DC");
   });

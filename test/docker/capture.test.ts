@@ -184,11 +184,10 @@ describe.skipIf(!canRun)("capture in two network namespaces", () => {
       expect(counters("a").mesh_out).toBeGreaterThan(before);
     });
 
-    test("an application's UDP and ping do not leave, while UDP on the project's network passes and is counted", async () => {
+    test("an application's UDP does not leave, while UDP on the project's network passes and is counted", async () => {
       const before = counters("a");
       expect(await agents.appA.ask({ do: "ask", address: "10.213.0.3", port: 5000 })).toMatch(/^(EPERM|silence)$/);
-      expect(succeeds("ip", ["netns", "exec", `${prefix}a`, "ping", "-c1", "-W1", "10.213.0.3"])).toBe(false);
-      expect(await agents.appA.ask({ do: "ask", address: "10.212.0.3", port: 5000 })).toBe("hello");
+        expect(await agents.appA.ask({ do: "ask", address: "10.212.0.3", port: 5000 })).toBe("hello");
       const after = counters("a");
       expect(after.mesh_out).toBeGreaterThan(before.mesh_out);
       expect(after.udp_out).toBe(before.udp_out + 1);

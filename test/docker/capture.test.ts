@@ -187,7 +187,7 @@ describe.skipIf(!canRun)("capture in two network namespaces", () => {
     test("an application's UDP does not leave, while UDP on the project's network passes and is counted", async () => {
       const before = counters("a");
       expect(await agents.appA.ask({ do: "ask", address: "10.213.0.3", port: 5000 })).toMatch(/^(EPERM|silence)$/);
-        expect(await agents.appA.ask({ do: "ask", address: "10.212.0.3", port: 5000 })).toBe("hello");
+      expect(await agents.appA.ask({ do: "ask", address: "10.212.0.3", port: 5000 })).toBe("hello");
       const after = counters("a");
       expect(after.mesh_out).toBeGreaterThan(before.mesh_out);
       expect(after.udp_out).toBe(before.udp_out + 1);

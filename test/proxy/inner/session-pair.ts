@@ -61,6 +61,20 @@ export async function receive(
   return { port, sessions, closed };
 }
 
+/** Takes requests and answers only those to "/answer". */
+export async function holdRequests() {
+  const held: { stream: InnerServerStream; seen: Recorder }[] = [];
+  const receiver = await receive((stream) => {
+    const seen = new Recorder();
+    stream.events = seen;
+    if (stream.head.target === "/answer") {
+      stream.respond(response({ bodyLength: 0 }));
+      stream.end(null);
+    } else held.push({ stream, seen });
+  });
+  return { ...receiver, held };
+}
+
 export function call(port: number, options: { limits?: InnerLimits; clock?: Clock } = {}) {
   const sockets: Socket[] = [];
   const upstream = new InnerUpstream({

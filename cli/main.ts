@@ -3,6 +3,7 @@
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { exitCodes, Problem } from "../daemon/api/problem.ts";
 import type { CommandContext, GlobalFlags } from "./commands/context.ts";
+import { orInterrupted } from "./interrupt.ts";
 import { createOutput } from "./output.ts";
 import { version } from "./version.ts";
 
@@ -55,7 +56,8 @@ function addLifecycle(program: Command): void {
     .option("--no-tui", "plain lines instead of the live screen")
     .action(async (composeArgs: string[], _flags: unknown, command: Command) => {
       const { up } = await import("./commands/up.ts");
-      result.exitCode = await up(contextOf(command), command.opts(), composeArgs);
+      const context = contextOf(command);
+      result.exitCode = await orInterrupted(context.output, up(context, command.opts(), composeArgs));
     });
   program
     .command("down")
@@ -71,7 +73,8 @@ function addLifecycle(program: Command): void {
     .description("start the sample shop under the mesh and show what it does")
     .action(async (_flags: unknown, command: Command) => {
       const { demo } = await import("./commands/demo.ts");
-      result.exitCode = await demo(contextOf(command));
+      const context = contextOf(command);
+      result.exitCode = await orInterrupted(context.output, demo(context));
     });
   program
     .command("daemon", { hidden: true })

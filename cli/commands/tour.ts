@@ -1,4 +1,5 @@
 // The tour: five things that the mesh does, each really done and measured on the running shop.
+import { writeFileSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import http from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
@@ -54,6 +55,9 @@ async function showReload(deps: TourDeps, shop: Shop): Promise<void> {
   if (edited.kind === "invalid" || half.kind === "invalid") {
     throw new Problem("DM0001", "the shop's mesh.yaml has no split of payment any more", "restore compose/mesh.yaml");
   }
+  // The file is the user's: whatever happens it ends as it was.
+  const restore = () => writeFileSync(path, before);
+  process.once("exit", restore);
   try {
     // 0/100 first: with it a first answer by v2 may be one of the ten in a hundred, twelve in a row are not.
     const started = performance.now();
@@ -69,7 +73,8 @@ async function showReload(deps: TourDeps, shop: Shop): Promise<void> {
       `           and to 50 / 50: in effect after ${halfMs.toFixed(0)} ms, 200 checkouts gave ${words(seen)}`,
     );
   } finally {
-    await writeFile(path, before);
+    restore();
+    process.off("exit", restore);
   }
 }
 

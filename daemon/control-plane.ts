@@ -27,7 +27,8 @@ export interface ControlPlaneDeps {
   readonly lastGood: Spec | null;
   /** Services of compose's config; null: not known. */
   knownServices(): readonly string[] | null;
-  readonly runner: { readonly hostsCleaned: ReadonlySet<string>; submit(plan: readonly Action[]): void };
+  readonly runner: { submit(plan: readonly Action[]): void };
+  hostsCleaned(): ReadonlySet<string>;
   /** Wall clock. */
   now(): number;
   onApplied(spec: Spec): void;
@@ -157,7 +158,9 @@ export class ControlPlane {
     const { image, runner } = this.#deps;
     const gateways = compiled.gateways.map(({ key, host, port }) => ({ key, host, port, containerPort: port }));
     const { sidecars } = compiled;
-    runner.submit(planActions({ world, desired: { image, sidecars, gateways, hostsCleaned: runner.hostsCleaned } }));
+    runner.submit(
+      planActions({ world, desired: { image, sidecars, gateways, hostsCleaned: this.#deps.hostsCleaned() } }),
+    );
   }
 }
 

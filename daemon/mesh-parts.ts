@@ -12,12 +12,13 @@ import { ReloadLoop } from "./loop.ts";
 import type { DaemonParts } from "./main.ts";
 import { MetricsDoor } from "./metrics-door.ts";
 import { type Epochs, openEpochs } from "./push/epochs.ts";
-import { Fleet } from "./push/fleet.ts";
+import { Fleet, servingKey } from "./push/fleet.ts";
 import { knownComposeServices } from "./spec/compose-services.ts";
 import { defaultSpec } from "./spec/defaults.ts";
 import type { Spec } from "./spec/spec.ts";
 import type { SpecSource } from "./spec-source.ts";
 import { openAddressBook } from "./state/addresses.ts";
+import { type Adoption, openAdoption } from "./state/adoption.ts";
 import { type InForce, writeInForce } from "./state/in-force.ts";
 import { openTelemetry, type Telemetry } from "./telemetry/telemetry.ts";
 
@@ -44,14 +45,16 @@ export async function connectParts(parts: DaemonParts, ground: MeshGround, close
   const { docker, identity, world, inForce } = ground;
   const events = createEventLog(Date.now);
   const telemetry = openTelemetry(() => performance.now());
-  const [authority, epochs, book] = await Promise.all([
+  const [adoption, authority, epochs, book] = await Promise.all([
+    openAdoption(paths.adoption, (error) => log.error({ err: error }, "who serves could not be written")),
     openAuthority(paths.root, Date.now()),
     openEpochs(paths.epoch, Date.now),
     openAddressBook(paths.addresses, (error) => log.error({ err: error }, "addresses could not be written")),
   ]);
   const lifetimeMs = (): number => (plane.applied?.spec ?? inForce?.spec ?? defaultSpec).certificateLifetimeMs;
   const onReady = (): void => loop.signal();
-  const fleet = openFleet({ parts, docker, authority, epochs, telemetry, lifetimeMs, onReady });
+  const fleet = openFleet({ parts, docker, adoption, authority, epochs, telemetry, lifetimeMs, onReady });
+  const hostsCleaned = (): ReadonlySet<string> => new Set([...adoption.hostsCleaned, ...runner.hostsCleaned]);
   closers.add(() => fleet.close());
   const shared = { ...docker, identity, image: options.image, log, world, random: Math.random };
   const now = (): number => performance.now();
@@ -70,10 +73,18 @@ export async function connectParts(parts: DaemonParts, ground: MeshGround, close
     lastGood: inForce?.spec ?? null,
     knownServices: () => knownServices(parts),
     runner,
+    hostsCleaned,
     now: Date.now,
     onApplied,
-    onChange: () => backend.changed(),
+    onChange: () => {
+      const serving = fleet.statuses().filter(({ isReady }) => isReady);
+      const ids = new Set(world.snapshot().containers.map(({ id }) => id));
+      const cleaned = [...hostsCleaned()].filter((key) => ids.has(key.slice(0, key.indexOf("@"))));
+      adoption.update({ serving: new Set(serving.map(({ own }) => servingKey(own))), hostsCleaned: new Set(cleaned) });
+      backend.changed();
+    },
   });
+  closers.add(() => adoption.flush());
   const loop = new ReloadLoop({
     round: () => plane.round(),
     onError: (error) => log.error({ err: error }, "a round of the reload loop failed"),
@@ -85,6 +96,7 @@ export async function connectParts(parts: DaemonParts, ground: MeshGround, close
 interface FleetGround {
   readonly parts: DaemonParts;
   readonly docker: DockerParts;
+  readonly adoption: Adoption;
   readonly authority: Authority;
   readonly epochs: Epochs;
   readonly telemetry: Telemetry;
@@ -93,10 +105,11 @@ interface FleetGround {
   onReady(): void;
 }
 
-function openFleet({ parts, docker, authority, epochs, telemetry, lifetimeMs, onReady }: FleetGround): Fleet {
+function openFleet({ parts, docker, adoption, authority, epochs, telemetry, lifetimeMs, onReady }: FleetGround): Fleet {
   const { log, backend } = parts;
   let ready = "";
   const fleet: Fleet = new Fleet({
+    wasServing: adoption.serving,
     open: (id) => openControlStream(docker.engine, id),
     nextEpoch: () => epochs.next(),
     sign: async (spki, identity) => {

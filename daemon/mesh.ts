@@ -62,7 +62,7 @@ async function open(parts: DaemonParts, closers: Closers): Promise<void> {
   if (isAdopting) {
     // Before the first config is pushed it must be known who serves: it names the endpoints.
     mesh.fleet.follow(world.snapshot().own);
-    await mesh.fleet.waitGreeted(adoptMs);
+    await mesh.fleet.waitAdopted(adoptMs);
     reporter.step(`${mesh.fleet.statuses().length} running proxies adopted`);
   } else if (wanted.compiled !== null) await assertPortsAreFree(docker, wanted.compiled);
   await writeJson(paths.options, options);

@@ -24,6 +24,8 @@ export interface DaemonPaths {
   readonly epoch: string;
   /** What is in force, for a daemon that is revived: the mesh's name and the last good Spec. */
   readonly inForce: string;
+  /** Who served, for the same. */
+  readonly adoption: string;
 }
 
 export interface PathInput {
@@ -59,6 +61,7 @@ export function daemonPaths({
     journal: join(stateFolder, "paused.json"),
     epoch: join(stateFolder, "epoch.json"),
     inForce: join(stateFolder, "in-force.json"),
+    adoption: join(stateFolder, "adoption.json"),
   };
 }
 

@@ -7,6 +7,8 @@ import type { OwnContainer } from "../docker/world.ts";
 import { ProxySession, type SessionStatus, type SignedForProxy } from "./proxy-session.ts";
 
 export interface FleetDeps {
+  /** `servingKey` of proxies that served under an earlier daemon. */
+  readonly wasServing: ReadonlySet<string>;
   open(containerId: string): Promise<Duplex>;
   nextEpoch(): Promise<number>;
   sign(spki: Uint8Array<ArrayBuffer>, identity: string): Promise<SignedForProxy>;
@@ -57,6 +59,7 @@ export class Fleet implements AsyncDisposable {
 
   #begin(own: OwnContainer): void {
     const session = new ProxySession({
+      wasServing: this.#deps.wasServing.has(servingKey(own)),
       open: () => this.#deps.open(own.id),
       nextEpoch: () => this.#deps.nextEpoch(),
       sign: (spki, identity) => this.#deps.sign(spki, identity),
@@ -117,9 +120,9 @@ export class Fleet implements AsyncDisposable {
     return this.waitFor(() => this.status(ownId)?.isReady === true, ms);
   }
 
-  /** True as soon as every session has spoken with its proxy (or given it up); false when `ms` pass first. */
-  waitGreeted(ms: number): Promise<boolean> {
-    return this.waitFor(() => this.statuses().every(({ state }) => state !== "connecting"), ms);
+  /** True as soon as it is known of every proxy whether it serves; false when `ms` pass first. */
+  waitAdopted(ms: number): Promise<boolean> {
+    return this.waitFor(() => this.statuses().every(({ state, isReady }) => isReady || state !== "connecting"), ms);
   }
 
   /** Checks now and after each change of any session. */
@@ -148,6 +151,11 @@ export class Fleet implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.close();
   }
+}
+
+/** Names one run of one container. */
+export function servingKey({ id, startedAt }: OwnContainer): string {
+  return `${id}@${startedAt}`;
 }
 
 function hasChannel({ kind, state }: OwnContainer): boolean {

@@ -11,6 +11,7 @@ import { MessageStream } from "./message-stream.ts";
 export const pingEveryMs = 2_000;
 /** A proxy that stays silent for this long after a ping, a hello or a config is connected anew. */
 export const answerWithinMs = 2_000;
+const believedForMs = 30_000;
 const applyWithinMs = 10_000;
 const openWithinMs = 10_000;
 /** The socket of a starting sidecar appears within some 100 ms; the first tries come close together. */
@@ -23,6 +24,8 @@ export interface Versioned {
 }
 
 export interface SessionDeps {
+  /** An earlier daemon saw this very process serve: believed until it speaks, or for half a minute. */
+  readonly wasServing: boolean;
   /** Opens the channel to this session's container. */
   open(): Promise<Duplex>;
   nextEpoch(): Promise<number>;
@@ -74,6 +77,7 @@ export class ProxySession implements AsyncDisposable {
   #saidReady = false;
   #hasConfig = false;
   #isResumed = false;
+  #wasGreeted = false;
   #reason = "not connected yet";
   #stream: MessageStream | null = null;
   #timers = new Set<NodeJS.Timeout>();
@@ -86,6 +90,9 @@ export class ProxySession implements AsyncDisposable {
 
   constructor(deps: SessionDeps) {
     this.#deps = deps;
+    this.#saidReady = deps.wasServing;
+    this.#hasConfig = deps.wasServing;
+    if (deps.wasServing) this.#after(believedForMs, () => this.#stopBelieving());
     void this.#connect();
   }
 
@@ -128,6 +135,12 @@ export class ProxySession implements AsyncDisposable {
   /** Asks the proxy to finish what is open and exit. */
   drain(): void {
     this.#stream?.send({ t: "drain" });
+  }
+
+  #stopBelieving(): void {
+    if (this.#wasGreeted) return;
+    this.#saidReady = false;
+    this.#deps.onChange();
   }
 
   async #connect(): Promise<void> {
@@ -232,6 +245,7 @@ export class ProxySession implements AsyncDisposable {
       return;
     }
     this.#hello = hello;
+    this.#wasGreeted = true;
     this.#reason = "";
     this.#backoffMs = backoffFirstMs;
     // Only a base that both sides know can carry a difference.

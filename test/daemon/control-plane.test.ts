@@ -45,6 +45,7 @@ async function start(text: string | null, { lastGood, composeServices = null }: 
     plans: [] as (readonly Action[])[],
   };
   const fleet = new Fleet({
+    wasServing: new Set(),
     open: async (id) => {
       const peer = peers.get(id) ?? (await ControlPeer.start());
       peers.set(id, peer);
@@ -60,7 +61,7 @@ async function start(text: string | null, { lastGood, composeServices = null }: 
   });
   const events = createEventLog(Date.now);
   const source = new SpecSource({ projectDir: folder, meshFile: text === null ? null : file });
-  const runner = { hostsCleaned: new Set<string>(), submit: (plan: readonly Action[]) => state.plans.push(plan) };
+  const runner = { submit: (plan: readonly Action[]) => state.plans.push(plan) };
   const plane = new ControlPlane({
     project: "shop",
     meshName: "shop",
@@ -73,6 +74,7 @@ async function start(text: string | null, { lastGood, composeServices = null }: 
     lastGood: lastGood ?? null,
     knownServices: () => composeServices,
     runner,
+    hostsCleaned: () => new Set(),
     now: Date.now,
     onApplied: (spec) => state.applied.push(spec),
     onChange: () => undefined,

@@ -78,7 +78,9 @@ test("every endpoint is a container that runs, is healthy and has a ready sideca
       const result = compiled({ world, spec: someSpec, readySidecars: ready });
       const byId = new Map(world.containers.map((container) => [container.id, container]));
       for (const { endpoints } of result.proxies.values()) {
-        for (const { id, address } of Object.values(endpoints).flat().filter(({ isBalanced }) => isBalanced)) {
+        for (const { id, address } of Object.values(endpoints)
+          .flat()
+          .filter(({ isBalanced }) => isBalanced)) {
           expect(ready).toContain(id);
           expect(byId.get(id)).toMatchObject({ state: "running", isOneOff: false, isOptedOut: false });
           expect(byId.get(id)?.hasHealthcheck !== true || byId.get(id)?.health === "healthy").toBe(true);

@@ -8,6 +8,7 @@ const create = (startedAt = "t1"): Action => ({
   key: "app",
   sidecar: { containerId: "app", startedAt, container: "app" },
   mesh,
+  connects: false,
 });
 const start: Action = { kind: "start-own", key: "app", ownId: "side" };
 

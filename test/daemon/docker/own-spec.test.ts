@@ -6,7 +6,7 @@ const mesh = { id: "net", name: "devmesh_shop", subnet: "10.213.0.0/16", gateway
 const context: SpecContext = {
   identity: { mesh: "shop", project: "shopproject", stateId: "s1" },
   image: "devmesh/proxy:1",
-  facts: { logConfig: chooseLogConfig(["local", "json-file"]), isRootless: false },
+  facts: { logConfig: chooseLogConfig(["local", "json-file"]) },
 };
 const sidecar = {
   containerId: "app",
@@ -73,11 +73,6 @@ describe("what Docker is asked to create", () => {
       "dev.devmesh.image": "devmesh/proxy:1",
     });
     expect(Object.keys(labels).filter((key) => key.startsWith("com.docker"))).toEqual([]);
-  });
-
-  test("a rootless engine is not asked for a lower OOM score", () => {
-    const rootless = { ...context, facts: { ...context.facts, isRootless: true } };
-    expect(sidecarSpec(rootless, sidecar, mesh).body).toMatchObject({ HostConfig: { OomScoreAdj: 0 } });
   });
 
   test("logs rotate, with the driver that the engine has", () => {

@@ -69,10 +69,11 @@ const cleaned = new Set([hostsKey("app", "t1", "10.213.0.5")]);
 const wanted: Desired = { image: "proxy:1", sidecars: [sidecar], gateways: [], hostsCleaned: cleaned };
 const nothing: Desired = { ...wanted, sidecars: [] };
 
-/** "create-sidecar app", "remove-own side", "start-own side drained" */
+/** "create-sidecar app connects", "remove-own side drained" */
 function brief(action: Action): string {
   const subject = "ownId" in action ? action.ownId : action.key;
-  return `${action.kind} ${subject}${"isDrained" in action && action.isDrained ? " drained" : ""}`;
+  const how = "isDrained" in action && action.isDrained ? " drained" : "";
+  return `${action.kind} ${subject}${how}${"connects" in action && action.connects ? " connects" : ""}`;
 }
 
 describe("planActions", () => {
@@ -82,10 +83,16 @@ describe("planActions", () => {
     ["needs no network for an empty mesh", world({ mesh: null, containers: [] }), nothing, []],
     ["attaches a connected container", world({}), wanted, ["create-sidecar app"]],
     [
-      "connects, then attaches a new container",
+      "connects a new container while it is attached",
       world({ containers: [app("running", { address: "" })] }),
       wanted,
-      ["connect app", "create-sidecar app"],
+      ["create-sidecar app connects"],
+    ],
+    [
+      "connects one again that somebody disconnected",
+      world({ containers: [app("running", { address: "" })], own: [ownSidecar()] }),
+      wanted,
+      ["connect app"],
     ],
     ["attaches to a paused container too", world({ containers: [app("paused")] }), wanted, ["create-sidecar app"]],
     ["does not attach to one that stopped meanwhile", world({ containers: [app("exited")] }), wanted, []],

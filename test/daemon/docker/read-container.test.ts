@@ -76,6 +76,13 @@ describe("readContainer", () => {
     expect(back).toMatchObject({ network: "hfshop_back", address: "", gateway: "172.23.0.1" });
   });
 
+  test("one that was connected before its first start is on that network by its name", () => {
+    const endpoint = { NetworkID: "", IPAddress: "", Aliases: null };
+    const raw = { Id: "x", NetworkSettings: { Networks: { hfshop_back: endpoint } } };
+    const [back] = readContainer(raw, networks).networks;
+    expect(back).toMatchObject({ subnet: "172.23.0.0/16", networkId: [...networks.keys()][1] });
+  });
+
   test("published ports are listed for each host address, with the host port that Docker chose", () => {
     const { published } = read("compose-v1-published-healthy");
     expect(published.map(({ containerPort, hostIp }) => `${containerPort} ${hostIp}`)).toEqual([

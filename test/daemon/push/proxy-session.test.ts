@@ -15,7 +15,7 @@ interface Started {
   readonly clock: { now: number };
 }
 
-async function start(prepare: (peer: ControlPeer) => void = () => undefined): Promise<Started> {
+async function start(prepare: (peer: ControlPeer) => void = () => undefined, wasServing = false): Promise<Started> {
   const peer = await ControlPeer.start();
   prepare(peer);
   const signedFor: string[] = [];
@@ -23,6 +23,7 @@ async function start(prepare: (peer: ControlPeer) => void = () => undefined): Pr
   const clock = { now: Date.now() };
   let epoch = 100;
   const deps: SessionDeps = {
+    wasServing,
     open: () => peer.open(),
     nextEpoch: async () => ++epoch,
     sign: async (_spki, identity) => {
@@ -71,7 +72,15 @@ test("the second config travels as a difference, and an equal one not at all", a
   const started = await start();
   started.session.setConfig(configOf("cart"));
   await synced(started);
-  const endpoint = { id: "c1", isBalanced: true, workload: "w", version: null, subsets: [], address: "10.0.0.3", aliases: [] };
+  const endpoint = {
+    id: "c1",
+    isBalanced: true,
+    workload: "w",
+    version: null,
+    subsets: [],
+    address: "10.0.0.3",
+    aliases: [],
+  };
   const next = configOf("cart", { endpoints: { payment: [endpoint] } });
   started.session.setConfig(next);
   started.session.setConfig(structuredClone(next));
@@ -151,6 +160,21 @@ test("an adopted proxy that runs the same config stays ready and gets an empty d
   await synced(started);
   const changes = started.peer.of("config").map(({ change }) => change);
   expect(changes.every(({ set, remove }) => Object.keys(set).length === 0 && remove.length === 0)).toBe(true);
+});
+
+test("a proxy that served under an earlier daemon counts as serving before it has spoken", async () => {
+  const started = await start((peer) => {
+    peer.answer = (message) => message.t === "hello";
+  }, true);
+  expect(started.session.status).toMatchObject({ state: "connecting", isReady: true });
+});
+
+test("such a proxy that turns out to be new does not serve", async () => {
+  const started = await start((peer) => {
+    peer.answer = (message) => message.t === "config";
+  }, true);
+  started.session.setConfig(configOf("cart"));
+  await eventually(() => expect(started.session.status).toMatchObject({ state: "connected", isReady: false }));
 });
 
 test("a lost channel is opened again with a greater epoch, and the proxy stays ready meanwhile", async () => {

@@ -114,6 +114,8 @@ export class Http1ServerConnection {
     this.#socket.resume();
     const { initial } = this.#options;
     if (initial !== undefined) this.#onData(initial);
+    // Whoever sniffed may have met the client's FIN already; it is not told twice.
+    if (this.#socket.readableEnded) this.#onInputEnd();
   }
 
   #onData(chunk: Buffer): void {

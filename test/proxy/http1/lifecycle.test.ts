@@ -2,6 +2,9 @@
 import type http from "node:http";
 import type net from "node:net";
 import { describe, expect, test } from "vitest";
+import { Fields } from "../../../proxy/http/fields.ts";
+import { defaultLimits } from "../../../proxy/http1/limits.ts";
+import { serveHttp1 } from "../../../proxy/http1/server-connection.ts";
 import { Sweeper } from "../../../proxy/http1/sweeper.ts";
 import { eventually } from "../../support/eventually.ts";
 import { ask, startNodeUpstream } from "./support/node-upstream.ts";
@@ -219,6 +222,39 @@ describe("a client that closes its sending side", () => {
     await client.closes();
     expect(client.heard).toContain("late");
     expect(relay.failures).toEqual([]);
+  });
+
+  test("before its bytes were handed over still gets its response", async () => {
+    const clients: net.Socket[] = [];
+    const answers: string[] = [];
+    const port = await listen((socket) => {
+      // Like a sniffer that read too far: data and FIN are gone from the socket when it is served.
+      let initial = Buffer.alloc(0);
+      socket.on("data", (chunk: Buffer) => {
+        initial = Buffer.concat([initial, chunk]);
+      });
+      socket.once("end", () => {
+        socket.removeAllListeners("data");
+        serveHttp1(socket, {
+          peer: { address: "", identity: null },
+          scheme: "http",
+          limits: defaultLimits,
+          initial,
+          onRequest: (stream) => {
+            answers.push(stream.head.target);
+            stream.respond({ status: 204, reason: "No", fields: new Fields(), bodyLength: 0, declaredLength: -1 });
+            stream.end(null);
+          },
+          onClose: () => clients.push(socket),
+        });
+      });
+    });
+    const client = await RawPeer.connect(port);
+    client.socket.end("GET /a HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n");
+    await client.closes();
+    expect(client.heard.match(/204/g)).toHaveLength(2);
+    expect(answers).toEqual(["/a", "/b"]);
+    await eventually(() => expect(clients).toHaveLength(1));
   });
 
   test("between requests, or in the middle of a head, is let go", async () => {

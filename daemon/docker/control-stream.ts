@@ -42,8 +42,8 @@ class ControlStream extends Duplex {
   #hasOutput = false;
 
   constructor(connection: Duplex) {
-    // Half-open: what the proxy still has to say is read after our own end.
-    super({ allowHalfOpen: true });
+    // After our own end, what the proxy still has to say is read; after its end there is nobody to write to.
+    super({ allowHalfOpen: false });
     this.#connection = connection;
     const demux = createDemux((stream, piece) => {
       if (stream === "stderr") this.#keepStderr(piece);

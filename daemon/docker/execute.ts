@@ -7,6 +7,8 @@ import type { Action } from "./plan.ts";
 
 /** Each starts a container or two: more at once only makes all of them slower. */
 const keysAtOnceMax = 8;
+/** Background work starts only while less than this runs. */
+const backgroundAtOnceMax = 2;
 /** Containers whose /etc/hosts is known to be clean; a forgotten one is cleaned once more. */
 const hostsCleanedMax = 4096;
 
@@ -85,8 +87,9 @@ export class ActionRunner {
 
   #pump(): void {
     while (this.#running.size < keysAtOnceMax) {
-      const next = this.#waiting.shift();
-      if (next === undefined) return;
+      const next = this.#waiting[0];
+      if (next === undefined || (isBackground(next.actions) && this.#running.size >= backgroundAtOnceMax)) return;
+      this.#waiting.shift();
       const { key, actions } = next;
       const work = this.#run(key, actions).then(() => {
         this.#running.delete(key);
@@ -147,6 +150,11 @@ export class ActionRunner {
       this.#hostsCleaned.delete(oldest);
     }
   }
+}
+
+/** Nobody waits for it, and it costs a container: a service's start goes first. Plans have these last. */
+function isBackground(actions: readonly Action[]): boolean {
+  return actions.every(({ kind }) => kind === "clean-hosts");
 }
 
 /** A failed action may have failed because the World it was planned with is gone. */

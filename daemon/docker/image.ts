@@ -22,16 +22,12 @@ export async function ensureImage(engine: Engine, tag: string): Promise<ProxyIma
 
 export interface EngineFacts {
   readonly logConfig: { readonly Type: string; readonly Config: Readonly<Record<string, string>> };
-  /** A rootless engine may not lower a process' OOM score. */
-  readonly isRootless: boolean;
 }
 
 export async function readEngineFacts(engine: Engine): Promise<EngineFacts> {
   const details = asRecord(await engine.call({ method: "GET", path: "/info" }));
   const drivers = asStrings(asRecord(details.Plugins).Log);
-  const security = asStrings(details.SecurityOptions);
-  const isRootless = security.some((option) => option.includes("rootless"));
-  return { logConfig: chooseLogConfig(drivers), isRootless };
+  return { logConfig: chooseLogConfig(drivers) };
 }
 
 /** `local` is compact and rotates; json-file is what every engine has. Both take these limits: at most 30 MB a container. */

@@ -77,9 +77,12 @@ export async function disconnectContainer(engine: Engine, networkId: string, con
   }
 }
 
-/** Ids of the containers on a network: the stopped ones too, which Docker's own inspect of it leaves out. */
-export async function listConnected(engine: Engine, networkId: string): Promise<string[]> {
-  return listContainerIds(engine, { network: [networkId] });
+/**
+ * Ids of the containers on a network: the stopped ones too, which Docker's own inspect of it leaves out. By name as well,
+ * since one that was connected while it was stopped knows only the name until it starts (measured).
+ */
+export async function listConnected(engine: Engine, { id, name }: { id: string; name: string }): Promise<string[]> {
+  return listContainerIds(engine, { network: [id, name] });
 }
 
 /** One that is gone is fine. Throws EngineError 403 while a container is connected. */

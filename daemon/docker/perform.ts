@@ -39,11 +39,8 @@ export async function performAction(context: PerformContext, action: Action): Pr
     case "disconnect":
       await disconnectContainer(engine, action.networkId, action.containerId);
       return [action.containerId];
-    case "create-sidecar": {
-      const ownId = await createOwn(context, sidecarSpec(context, action.sidecar, action.mesh));
-      await startContainer(engine, ownId);
-      return [ownId];
-    }
+    case "create-sidecar":
+      return attachSidecar(context, action);
     case "create-gateway":
       return [await openGateway(context, action)];
     case "start-own":
@@ -71,6 +68,23 @@ export async function runOneShot(context: PerformContext, oneShot: OneShot): Pro
   } finally {
     await removeContainer(engine, id);
   }
+}
+
+/** Connecting takes as long as creating, and neither needs the other: every start of a service waits for both. */
+async function attachSidecar(
+  context: PerformContext,
+  { sidecar, mesh, connects }: Extract<Action, { kind: "create-sidecar" }>,
+): Promise<string[]> {
+  const { engine } = context;
+  const { containerId } = sidecar;
+  const connecting = connects ? connectContainer(engine, mesh.id, containerId) : null;
+  const creating = createOwn(context, sidecarSpec(context, sidecar, mesh));
+  // Both have ended before the first error counts: a retry must not run into them.
+  const [created, connected] = await Promise.allSettled([creating, connecting]);
+  if (connected.status === "rejected") throw connected.reason;
+  if (created.status === "rejected") throw created.reason;
+  await startContainer(engine, created.value);
+  return [containerId, created.value];
 }
 
 async function openGateway(

@@ -17,7 +17,13 @@ export type Action = { readonly key: string } & (
   | { readonly kind: "ensure-network" }
   | { readonly kind: "connect"; readonly containerId: string; readonly networkId: string }
   | { readonly kind: "disconnect"; readonly containerId: string; readonly networkId: string }
-  | { readonly kind: "create-sidecar"; readonly sidecar: DesiredSidecar; readonly mesh: MeshNetwork }
+  /** `connects`: the container joins the mesh's network meanwhile. */
+  | {
+      readonly kind: "create-sidecar";
+      readonly sidecar: DesiredSidecar;
+      readonly mesh: MeshNetwork;
+      readonly connects: boolean;
+    }
   | { readonly kind: "create-gateway"; readonly gateway: DesiredGateway; readonly mesh: MeshNetwork }
   | { readonly kind: "start-own"; readonly ownId: string }
   /** `isDrained`: its connections get time to finish. */
@@ -63,11 +69,10 @@ function attach(sidecar: DesiredSidecar, world: World, desired: Desired): Action
       const reason = whyReplaceSidecar(own, sidecar, mesh, desired) ?? "there are two";
       return removeOwn(own, key, reason, reason === reasonImage || reason === reasonOptions);
     });
-  if (meshAttachment(container, mesh) === undefined) {
-    actions.push({ kind: "connect", key, containerId: key, networkId: mesh.id });
-  }
-  if (kept === undefined) actions.push({ kind: "create-sidecar", key, sidecar, mesh });
-  else if (kept.state !== "running") actions.push({ kind: "start-own", key, ownId: kept.id });
+  const connects = meshAttachment(container, mesh) === undefined;
+  if (kept === undefined) return [...actions, { kind: "create-sidecar", key, sidecar, mesh, connects }];
+  if (connects) actions.push({ kind: "connect", key, containerId: key, networkId: mesh.id });
+  if (kept.state !== "running") actions.push({ kind: "start-own", key, ownId: kept.id });
   return actions;
 }
 

@@ -128,9 +128,10 @@ function readAttachments(json: Json, networks: ReadonlyMap<string, NetworkFacts>
   for (const [network, value] of Object.entries(asRecord(asRecord(json.NetworkSettings).Networks))) {
     const endpoint = asRecord(value);
     const networkId = asString(endpoint.NetworkID);
-    const facts = networks.get(networkId);
+    // One that was connected before its first start knows only the name until then.
+    const facts = networks.get(networkId) ?? (networkId === "" ? byName(networks, network) : undefined);
     attachments.push({
-      networkId,
+      networkId: facts?.id ?? networkId,
       network: facts?.name ?? network,
       address: asString(endpoint.IPAddress),
       gateway: asString(endpoint.Gateway) || (facts?.gateway ?? ""),
@@ -141,6 +142,10 @@ function readAttachments(json: Json, networks: ReadonlyMap<string, NetworkFacts>
     });
   }
   return attachments.sort((a, b) => (a.network < b.network ? -1 : 1));
+}
+
+function byName(networks: ReadonlyMap<string, NetworkFacts>, name: string): NetworkFacts | undefined {
+  return [...networks.values()].find((network) => network.name === name);
 }
 
 function portsOf(keys: readonly string[], protocol: "tcp" | "udp"): number[] {

@@ -7,7 +7,7 @@ import { asRecord } from "./json.ts";
 import { isOurs, label, type MeshIdentity } from "./labels.ts";
 import { disconnectContainer, listConnected, listOwnNetworks, removeNetwork } from "./network.ts";
 import { runOneShot } from "./perform.ts";
-import { readLabels, readOwnContainer } from "./read-container.ts";
+import { type NetworkFacts, readLabels, readOwnContainer } from "./read-container.ts";
 import type { OwnContainer } from "./world.ts";
 
 /** What proxies get to finish their connections before they go. */
@@ -46,7 +46,7 @@ export async function tearDown(options: TearDownOptions): Promise<readonly strin
   await each(gateways, (gateway) => attempt(gateway.name, () => stopAndRemove(engine, gateway)));
 
   const connected = new Map<string, readonly string[]>();
-  for (const { id } of networks) connected.set(id, await listConnected(engine, id));
+  for (const network of networks) connected.set(network.id, await listConnected(engine, network));
   const ownIds = new Set(own.map(({ id }) => id));
   const applications = new Set([...own.map(({ owner }) => owner), ...[...connected.values()].flat()]);
   const detached = [...applications].filter((id) => id !== "" && !ownIds.has(id));
@@ -64,7 +64,7 @@ export async function tearDown(options: TearDownOptions): Promise<readonly strin
   const left = await listOwn(engine, identity);
   await each(left, ({ id, name }) => attempt(name, () => removeContainer(engine, id)));
   if (networks.length > 0) onProgress(`removing ${count(networks.length, "network")}`);
-  await each(networks, ({ id, name }) => attempt(name, () => removeEmptied(engine, id)));
+  await each(networks, (network) => attempt(network.name, () => removeEmptied(engine, network)));
   return problems;
 }
 
@@ -87,9 +87,9 @@ async function stopAndRemove(engine: Engine, own: OwnContainer): Promise<void> {
 }
 
 /** A container that was connected since is disconnected too: a stopped one would never start again without the network. */
-async function removeEmptied(engine: Engine, id: string): Promise<void> {
-  for (const containerId of await listConnected(engine, id)) await disconnectContainer(engine, id, containerId);
-  await removeNetwork(engine, id);
+async function removeEmptied(engine: Engine, network: NetworkFacts): Promise<void> {
+  for (const id of await listConnected(engine, network)) await disconnectContainer(engine, network.id, id);
+  await removeNetwork(engine, network.id);
 }
 
 async function listOwn(engine: Engine, identity: MeshIdentity): Promise<OwnContainer[]> {

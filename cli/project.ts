@@ -6,7 +6,7 @@ import { knownComposeServices } from "../daemon/spec/compose-services.ts";
 import { discoverMeshFile } from "../daemon/spec/discover.ts";
 import { readSpecFile } from "../daemon/spec/load.ts";
 import type { LoadedSpec } from "../daemon/spec/spec.ts";
-import { type ComposeCommand, findCompose, projectName, usualComposeFiles } from "./compose.ts";
+import { projectName, usualComposeFiles } from "./compose.ts";
 
 export interface ProjectInput {
   readonly cwd: string;
@@ -22,7 +22,6 @@ export interface Project {
   /** Absolute, or null. */
   readonly meshFile: string | null;
   readonly composeFiles: readonly string[];
-  readonly compose: ComposeCommand | null;
   readonly knownServices: readonly string[] | null;
   /** What mesh.yaml says, read once for this command; null without a file. */
   readonly loaded: LoadedSpec | null;
@@ -43,9 +42,8 @@ export async function resolveProject({ cwd, env, file, name }: ProjectInput): Pr
   const knownServices = composeFiles.length === 0 ? null : knownComposeServices(composeFiles);
   // With the services known, a mistyped one is found now and not when nothing happens.
   const loaded = await read(knownServices);
-  const compose = composeFiles.length === 0 ? null : await findCompose(env);
-  const resolved = await projectName({ flag: name, composeFiles, folder, env, compose });
-  return { folder, name: resolved, meshFile, composeFiles, compose, knownServices, loaded };
+  const resolved = await projectName({ flag: name, composeFiles, folder, env });
+  return { folder, name: resolved, meshFile, composeFiles, knownServices, loaded };
 }
 
 /** As people would write it: relative to where they stand. */

@@ -1,7 +1,7 @@
 // `devmesh down`: compose down where there is a compose file, then everything of the mesh; also after a kill -9 of the daemon.
 import { dirname } from "node:path";
 import { Problem } from "../../daemon/api/problem.ts";
-import { fileArgs, runShown } from "../compose.ts";
+import { fileArgs, findCompose, runShown } from "../compose.ts";
 import { daemonOptions, findDaemon, isProblemCode, startDaemon } from "../daemon-process.ts";
 import { Steps } from "../output.ts";
 import type { Project } from "../project.ts";
@@ -36,7 +36,8 @@ async function stopCompose(
   parts: { project: Project; hasVolumes: boolean; steps: Steps },
 ): Promise<void> {
   const { project, hasVolumes, steps } = parts;
-  const { compose, composeFiles } = project;
+  const { composeFiles } = project;
+  const compose = await findCompose(context.env);
   if (compose === null)
     throw new Problem("DM0404", "neither docker compose nor docker-compose is there", "pass --no-compose");
   const args = [

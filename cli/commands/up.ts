@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import type { ApiClient } from "../../daemon/api/client.ts";
 import { Problem } from "../../daemon/api/problem.ts";
 import type { StatusView } from "../../daemon/api/view.ts";
-import { fileArgs, runShown } from "../compose.ts";
+import { fileArgs, findCompose, runShown } from "../compose.ts";
 import { daemonOptions, findDaemon, InvalidConfig, startDaemon } from "../daemon-process.ts";
 import { Steps } from "../output.ts";
 import type { Project } from "../project.ts";
@@ -54,7 +54,8 @@ async function startCompose(
   parts: { project: Project; composeArgs: readonly string[]; steps: Steps },
 ): Promise<void> {
   const { project, composeArgs, steps } = parts;
-  const { compose, composeFiles } = project;
+  const { composeFiles } = project;
+  const compose = await findCompose(context.env);
   if (compose === null) {
     throw new Problem(
       "DM0404",

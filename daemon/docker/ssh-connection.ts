@@ -51,10 +51,11 @@ class SshConnection extends Duplex {
       if (!this.push(chunk)) child.stdout?.pause();
     });
     child.stdout?.on("error", (error) => this.destroy(error));
-    child.stdin?.on("error", (error) => this.destroy(error));
-    child.on("close", (code) => {
+    // Why it no longer reads is in its last words, which come with its end.
+    child.stdin?.on("error", () => child.kill());
+    child.on("close", (code, signal) => {
       if (code === 0 || this.destroyed) this.push(null);
-      else this.destroy(new Error(`ssh ended with ${code}: ${this.#stderr.trim().slice(0, stderrBytesMax)}`));
+      else this.destroy(new Error(`ssh ended with ${code ?? signal}: ${this.#stderr.trim().slice(0, stderrBytesMax)}`));
     });
   }
 
@@ -63,7 +64,10 @@ class SshConnection extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: (error?: Error | null) => void): void {
-    this.#child.stdin?.write(chunk, callback);
+    // After a failed write nothing more is written; the end of the process says why.
+    this.#child.stdin?.write(chunk, (error) => {
+      if (!error) callback();
+    });
   }
 
   override _final(callback: () => void): void {

@@ -146,6 +146,7 @@ export class ProxySession implements AsyncDisposable {
   async #connect(): Promise<void> {
     if (this.#isClosed || this.#isIncompatible) return;
     try {
+      const epoch = await this.#deps.nextEpoch();
       const duplex = await this.#openWithDeadline();
       if (this.#isClosed) {
         duplex.destroy();
@@ -156,11 +157,11 @@ export class ProxySession implements AsyncDisposable {
         onEnd: (reason) => this.#ended(stream, reason),
       });
       this.#stream = stream;
+      // At once: the proxy speaks first, and nothing may answer it before our own hello.
+      stream.send({ t: "hello", contract: CONTRACT, epoch });
       this.#after(answerWithinMs, () => {
         if (this.#stream === stream && this.#hello === null) stream.close("the proxy sent no hello");
       });
-      const epoch = await this.#deps.nextEpoch();
-      stream.send({ t: "hello", contract: CONTRACT, epoch });
     } catch (error) {
       this.#ended(null, error instanceof Error ? error.message : String(error));
     }

@@ -21,6 +21,8 @@ export class ControlPeer implements AsyncDisposable {
   publicKey: string;
   boot = "boot-1";
   major = 1;
+  /** As the real proxy does; false answers the daemon's hello. */
+  speaksFirst = false;
   certificateNotAfterMs: number | null = null;
   /** Null: acks and nacks as a real proxy does. */
   answer: ((message: ToProxy, peer: ControlPeer) => boolean) | null = null;
@@ -56,12 +58,13 @@ export class ControlPeer implements AsyncDisposable {
     socket.on("data", (chunk) => {
       for (const line of cutter.push(chunk)) this.#receive(JSON.parse(line) as ToProxy);
     });
+    if (this.speaksFirst) this.hello();
   }
 
   #receive(message: ToProxy): void {
     this.received.push(message);
     if (this.answer?.(message, this) === true) return;
-    if (message.t === "hello") this.hello();
+    if (message.t === "hello" && !this.speaksFirst) this.hello();
     if (message.t === "certificate") this.certificateNotAfterMs = message.notAfterMs;
     if (message.t === "ping") this.send({ t: "pong", n: message.n });
     if (message.t === "config") this.apply(message);

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { ProxySession, type SessionDeps } from "../../../daemon/push/proxy-session.ts";
 import { hashResources, toResources } from "../../../proxy/contract/diff.ts";
@@ -25,7 +26,11 @@ async function start(prepare: (peer: ControlPeer) => void = () => undefined, was
   const deps: SessionDeps = {
     wasServing,
     open: () => peer.open(),
-    nextEpoch: async () => ++epoch,
+    nextEpoch: async () => {
+      // As long as a slow disk takes.
+      await delay(30);
+      return ++epoch;
+    },
     sign: async (_spki, identity) => {
       signedFor.push(identity);
       return {
@@ -59,6 +64,15 @@ test("a new proxy gets its certificate, then its whole config, and is ready afte
   expect(started.peer.received.map(({ t }) => t)).toEqual(["hello", "certificate", "config"]);
   expect(started.peer.of("config")[0]?.change.base).toBeNull();
   expect(started.signedFor).toEqual(["spiffe://cluster.local/ns/shop/sa/cart"]);
+});
+
+test("a proxy that speaks first is answered by hello before anything else, however long the epoch takes", async () => {
+  const started = await start((peer) => {
+    peer.speaksFirst = true;
+  });
+  started.session.setConfig(configOf("cart"));
+  await synced(started);
+  expect(started.peer.received.map(({ t }) => t)).toEqual(["hello", "certificate", "config"]);
 });
 
 test("a config that comes before the channel is open is sent when it opens", async () => {

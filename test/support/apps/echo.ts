@@ -1,7 +1,9 @@
 // A small HTTP application for tests: says who it is, echoes what it got, and can be slow, fail or upgrade.
+// Every answer names the container: x-name is NAME, x-host its host name (the short id).
 // GET /?ms=50&status=503&bytes=1000 · POST anything · Upgrade: echo · NAME and PORT from the environment · PRINT=1 logs requests.
 import { createHash } from "node:crypto";
 import http from "node:http";
+import { hostname } from "node:os";
 import type { Socket } from "node:net";
 
 const name = process.env.NAME ?? "echo";
@@ -29,6 +31,7 @@ const server = http.createServer((request, response) => {
       response.writeHead(Number(url.searchParams.get("status") ?? 200), {
         "content-type": "application/json",
         "x-name": name,
+        "x-host": hostname(),
       });
       response.end(JSON.stringify(body));
     };

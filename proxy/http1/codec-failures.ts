@@ -1,5 +1,5 @@
 // The failures that an HTTP/1 connection can raise, with Envoy's flags and details.
-import { type Failure, failure } from "../http/failure.ts";
+import { type Failure, failure, unprocessed } from "../http/failure.ts";
 import type { Rejection } from "./rejection.ts";
 
 export function badRequest(rejection: Rejection): Failure {
@@ -33,7 +33,7 @@ export function connectionLost(reason: string, options: { isBegun: boolean; isUn
 }
 
 export function overflow(reason: string): Failure {
-  return failure("UO", 503, "upstream_reset_before_response_started{overflow}", reason, { isUnprocessed: true });
+  return unprocessed(failure("UO", 503, "upstream_reset_before_response_started{overflow}", reason));
 }
 
 /** Why a socket failed, for a sentence: the system's code says it best. */

@@ -79,3 +79,24 @@ export async function listen(onSocket: (socket: net.Socket) => void): Promise<nu
   });
   return (server.address() as net.AddressInfo).port;
 }
+
+/** A raw upstream: the peers of its connections, in order. */
+export async function startRawUpstream(): Promise<{
+  port: number;
+  peers: RawPeer[];
+  peer(index: number): Promise<RawPeer>;
+}> {
+  const sockets: net.Socket[] = [];
+  const peers: RawPeer[] = [];
+  const port = await listen((socket) => {
+    sockets.push(socket);
+    peers.push(new RawPeer(socket));
+  });
+  const peer = (index: number): Promise<RawPeer> =>
+    eventually(() => {
+      const found = peers[index];
+      if (found === undefined) throw new Error(`no upstream connection ${index}`);
+      return found;
+    });
+  return { port, peers, peer };
+}

@@ -34,12 +34,12 @@ export interface Failure {
   readonly isUnprocessed: boolean;
 }
 
-export function failure(
-  flag: Flag,
-  status: number,
-  detail: string,
-  reason: string,
-  options: { isUnprocessed: boolean } = { isUnprocessed: false },
-): Failure {
-  return { flag, status, detail, reason, isUnprocessed: options.isUnprocessed };
+/** Of a request that an application may have seen: replaying it is for whoever knows that it does no harm. */
+export function failure(flag: Flag, status: number, detail: string, reason: string): Failure {
+  return { flag, status, detail, reason, isUnprocessed: false };
+}
+
+/** The same of a request that certainly nobody saw. */
+export function unprocessed(cause: Failure): Failure {
+  return { ...cause, isUnprocessed: true };
 }

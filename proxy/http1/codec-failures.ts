@@ -24,12 +24,13 @@ export function badResponse(rejection: Rejection, upstream: string): Failure {
 }
 
 export function connectFailed(reason: string, isUnprocessed: boolean): Failure {
-  return failure("UF", 503, "upstream_reset_before_response_started{connection_failure}", reason, { isUnprocessed });
+  return { ...failure("UF", 503, "upstream_reset_before_response_started{connection_failure}", reason), isUnprocessed };
 }
 
 export function connectionLost(reason: string, options: { isBegun: boolean; isUnprocessed: boolean }): Failure {
   const when = options.isBegun ? "after" : "before";
-  return failure("UC", 503, `upstream_reset_${when}_response_started{connection_termination}`, reason, options);
+  const detail = `upstream_reset_${when}_response_started{connection_termination}`;
+  return { ...failure("UC", 503, detail, reason), isUnprocessed: options.isUnprocessed };
 }
 
 export function overflow(reason: string): Failure {

@@ -1,7 +1,7 @@
 // The caller's end of a session: opens streams, and knows for each whether its peer can have seen the request.
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
-import { type Failure, failure } from "../http/failure.ts";
+import { type Failure, failure, unprocessed } from "../http/failure.ts";
 import type { ClientStreamEvents, OutgoingRequest } from "../http/stream.ts";
 import { InnerClientStream } from "./client-stream.ts";
 import type { Timer } from "./clock.ts";
@@ -166,7 +166,7 @@ export class InnerClientSession extends InnerSession {
     }
     const when = hasResponse ? "after" : "before";
     const detail = `upstream_reset_${when}_response_started{connection_termination}`;
-    return failure("UC", 503, detail, `lost the connection to ${this.describe}: ${loss.reason}`, { isUnprocessed });
+    return { ...failure("UC", 503, detail, `lost the connection to ${this.describe}: ${loss.reason}`), isUnprocessed };
   }
 
   #retire(): void {
@@ -177,7 +177,7 @@ export class InnerClientSession extends InnerSession {
 }
 
 function refused(flag: Failure["flag"], status: number, detail: string, reason: string): Failure {
-  return failure(flag, status, detail, reason, { isUnprocessed: true });
+  return unprocessed(failure(flag, status, detail, reason));
 }
 
 function whenConnected(socket: Duplex, then: () => void): void {

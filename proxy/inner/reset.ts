@@ -61,7 +61,7 @@ export function decodeReset(payload: Buffer): Reset {
   const cleanReason = clean(reason, reasonCharsMax);
   return {
     code,
-    failure: failure(flag as Flag, Number(status), clean(detail, detailCharsMax), cleanReason, { isUnprocessed }),
+    failure: { ...failure(flag as Flag, Number(status), clean(detail, detailCharsMax), cleanReason), isUnprocessed },
   };
 }
 

@@ -67,7 +67,7 @@ export class InnerServerStream extends InnerStream implements ServerStream {
 
   protected override malformedFailure(reason: string): Failure {
     const isUnprocessed = !this.isTaken;
-    return failure("DPE", 400, "inner_protocol_error", `the request is malformed: ${reason}`, { isUnprocessed });
+    return { ...failure("DPE", 400, "inner_protocol_error", `the request is malformed: ${reason}`), isUnprocessed };
   }
 
   protected override resetFailure(cause: Failure | null): Failure {

@@ -1,6 +1,6 @@
 // Requests towards one peer: keeps one session, opened when it is first needed and again after it was lost.
 import type { Duplex } from "node:stream";
-import { type Failure, failure } from "../http/failure.ts";
+import { type Failure, failure, unprocessed } from "../http/failure.ts";
 import type { ClientStream, ClientStreamEvents, OutgoingRequest, Upstream } from "../http/stream.ts";
 import { InnerClientSession } from "./client-session.ts";
 import { type Clock, systemClock } from "./clock.ts";
@@ -67,14 +67,14 @@ export class InnerUpstream implements Upstream {
     const { describe, limits = defaultInnerLimits, clock = systemClock } = this.#options;
     const detail = "upstream_reset_before_response_started{connection_failure}";
     if (this.#isClosed) {
-      return failure("UF", 503, detail, `${describe} takes no more requests`, { isUnprocessed: true });
+      return unprocessed(failure("UF", 503, detail, `${describe} takes no more requests`));
     }
     let socket: Duplex;
     try {
       socket = this.#options.connect();
     } catch (error) {
       if (error instanceof Error && "failure" in error) return error.failure as Failure;
-      return failure("UF", 503, detail, `cannot connect to ${describe}: ${error}`, { isUnprocessed: true });
+      return unprocessed(failure("UF", 503, detail, `cannot connect to ${describe}: ${error}`));
     }
     const previous = this.#session;
     const session = new InnerClientSession(socket, { describe, limits, clock }, () => {

@@ -1,6 +1,6 @@
 // The routing of a request that came in for the application behind this proxy.
 import type { Edge } from "../contract/report.ts";
-import { type Failure, failure } from "../http/failure.ts";
+import { type Failure, failure, unprocessed } from "../http/failure.ts";
 import type { OutgoingRequest, Peer } from "../http/stream.ts";
 import type { Application } from "../upstream/application.ts";
 import type { Routing, Target } from "./routing.ts";
@@ -41,9 +41,9 @@ export class InboundRouting implements Routing {
 
   missing(): Failure {
     const { node } = this.#table;
-    return failure("UH", 503, "no_healthy_upstream", `${node.workload} has no address to reach its application at`, {
-      isUnprocessed: true,
-    });
+    return unprocessed(
+      failure("UH", 503, "no_healthy_upstream", `${node.workload} has no address to reach its application at`),
+    );
   }
 
   edge(_target: Target | null, flags: string): Edge {

@@ -1,6 +1,6 @@
 // The routing of a request that leaves this workload for a service of the mesh.
 import type { Edge } from "../contract/report.ts";
-import { type Failure, failure } from "../http/failure.ts";
+import { type Failure, failure, unprocessed } from "../http/failure.ts";
 import type { OutgoingRequest } from "../http/stream.ts";
 import type { Endpoints } from "../upstream/endpoints.ts";
 import type { Decision } from "./decide.ts";
@@ -84,5 +84,5 @@ export class OutboundRouting implements Routing {
 
 export function noEndpoint({ service, version }: Pick<Destination, "service" | "version">): Failure {
   const what = version === null ? service.config.name : `${service.config.name} version ${version}`;
-  return failure("UH", 503, "no_healthy_upstream", `${what} has no running, ready container`, { isUnprocessed: true });
+  return unprocessed(failure("UH", 503, "no_healthy_upstream", `${what} has no running, ready container`));
 }

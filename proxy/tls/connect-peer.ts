@@ -1,6 +1,6 @@
 // A TLS connection to another sidecar, good only if the peer proves exactly the identity that was expected.
 import { type ConnectionOptions, connect, type PeerCertificate, type TLSSocket } from "node:tls";
-import { type Failure, failure } from "../http/failure.ts";
+import { type Failure, failure, unprocessed } from "../http/failure.ts";
 import { FailureError } from "./failure-error.ts";
 import type { Identity } from "./identity.ts";
 import { spiffeId } from "./spiffe-id.ts";
@@ -86,5 +86,5 @@ function where(options: ConnectPeerOptions): string {
 
 function connectionFailure(cause: string, reason: string): Failure {
   const detail = `upstream_reset_before_response_started{${cause}}`;
-  return failure("UF", 503, detail, reason, { isUnprocessed: true });
+  return unprocessed(failure("UF", 503, detail, reason));
 }

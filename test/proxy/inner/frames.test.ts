@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { failure } from "../../../proxy/http/failure.ts";
+import { failure, unprocessed } from "../../../proxy/http/failure.ts";
 import { FrameReader, type FrameSink } from "../../../proxy/inner/frame-reader.ts";
 import { FrameWriter } from "../../../proxy/inner/frame-writer.ts";
 import { dataBytesMax, FrameType, frameHeaderBytes, InnerViolation, ResetCode } from "../../../proxy/inner/frames.ts";
@@ -158,19 +158,17 @@ describe("frames", () => {
 
 describe("a RESET", () => {
   it("carries a failure with all of its parts", () => {
-    const cause = failure("UH", 503, "no_healthy_upstream", "payment has no healthy endpoint: größer", {
-      isUnprocessed: true,
-    });
+    const cause = unprocessed(failure("UH", 503, "no_healthy_upstream", "payment has no healthy endpoint: größer"));
     expect(decodeReset(encodeReset(ResetCode.refused, cause))).toEqual({ code: ResetCode.refused, failure: cause });
   });
 
   it("says by its code, not by its sender's failure, whether a replay is safe", () => {
-    const cause = failure("UC", 503, "detail", "reason", { isUnprocessed: true });
+    const cause = unprocessed(failure("UC", 503, "detail", "reason"));
     expect(decodeReset(encodeReset(ResetCode.failed, cause)).failure?.isUnprocessed).toBe(false);
   });
 
   it("cannot bring control characters into a header or onto a terminal", () => {
-    const cause = failure("UC", 503, "de\r\ntail", "a\nb\u001b[31m\u0000", { isUnprocessed: false });
+    const cause = failure("UC", 503, "de\r\ntail", "a\nb\u001b[31m\u0000");
     expect(decodeReset(encodeReset(ResetCode.failed, cause)).failure).toMatchObject({
       detail: "de tail",
       reason: "a b [31m ",

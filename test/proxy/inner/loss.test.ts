@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { performance } from "node:perf_hooks";
 import { afterEach, describe, expect, it } from "vitest";
-import { failure } from "../../../proxy/http/failure.ts";
+import { failure, unprocessed } from "../../../proxy/http/failure.ts";
 import { FrameType, ResetCode } from "../../../proxy/inner/frames.ts";
 import { serveInner } from "../../../proxy/inner/server-session.ts";
 import type { InnerServerStream } from "../../../proxy/inner/server-stream.ts";
@@ -26,7 +26,7 @@ import {
 
 afterEach(cleanUp);
 
-const refusal = failure("UO", 503, "overflow", "payment is full", { isUnprocessed: true });
+const refusal = unprocessed(failure("UO", 503, "overflow", "payment is full"));
 
 describe("a reset", () => {
   it("by the caller reaches the receiver and leaves the session to all others", async () => {
@@ -207,7 +207,7 @@ describe("connecting", () => {
 
   it("fails with what the connection's own failure says", async () => {
     const { port } = await listen(() => undefined);
-    const wrong = failure("UF", 503, "TLS_error", "proves to be somebody else", { isUnprocessed: true });
+    const wrong = unprocessed(failure("UF", 503, "TLS_error", "proves to be somebody else"));
     const dial = () => {
       const socket = connect(port, "127.0.0.1");
       socket.once("connect", () => socket.destroy(new FailureError(wrong)));

@@ -1,7 +1,7 @@
 // What the owner of a session does to it: containers that died, closing, draining.
 import { once } from "node:events";
 import { afterEach, describe, expect, it } from "vitest";
-import { failure } from "../../../proxy/http/failure.ts";
+import { failure, unprocessed } from "../../../proxy/http/failure.ts";
 import { FrameType } from "../../../proxy/inner/frames.ts";
 import { eventually } from "../../support/eventually.ts";
 import {
@@ -29,7 +29,7 @@ describe("an owner that knows better", () => {
     await eventually(() => expect(held).toHaveLength(3));
     const unsent = new Recorder();
     upstream.open(request(), unsent);
-    upstream.peerGone(failure("UC", 503, "container_died", "payment-1 died", { isUnprocessed: true }));
+    upstream.peerGone(unprocessed(failure("UC", 503, "container_died", "payment-1 died")));
     for (const told of all) {
       expect(told.failure).toMatchObject({ flag: "UC", reason: "payment-1 died", isUnprocessed: false });
     }

@@ -93,12 +93,12 @@ async function runLocked({ options, paths, reporter, own }: Locked): Promise<num
   }
 }
 
-/** SIGTERM and SIGINT end cleanly, the mesh serves on; a bug is logged and ends at once: any command revives the daemon. */
+/** SIGTERM and SIGINT end cleanly, the mesh serves on; a bug is logged and ends it too: any command revives the daemon. */
 function endOnSignals(log: Logger, end: (code: number) => void): () => void {
   const onSignal = (): void => end(0);
   const onBug = (error: unknown): void => {
     log.fatal({ err: error }, "a bug ends the daemon");
-    process.exit(1);
+    end(1);
   };
   process.on("SIGTERM", onSignal).on("SIGINT", onSignal);
   process.on("uncaughtException", onBug).on("unhandledRejection", onBug);

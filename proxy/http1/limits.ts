@@ -31,8 +31,8 @@ export interface Http1Limits {
   /** How long a connection that said its last is kept open for a peer that still sends (RFC 9112 9.6). */
   readonly lingerMs: number;
   /**
-   * A client that closed its sending side may still read (half-close) or may be gone; TCP does not tell which. A request
-   * whose response has not begun this long after the close is cancelled.
+   * A client that closed its sending side may still read (half-close) or may be gone; TCP does not tell which. After the
+   * close a request is cancelled when no byte of its response comes for this long.
    */
   readonly halfCloseMs: number;
 }

@@ -53,6 +53,8 @@ export class Http1ServerConnection {
   #waiting: Waiting = "request";
   #deadline = 0;
   #isInputEnded = false;
+  /** Written when the client closed its side, or when that was looked at last. */
+  #halfCloseBytes = 0;
   /** The last response is written; whatever the client still sends is nobody's. */
   #isLingering = false;
   #discardedBytes = 0;
@@ -142,9 +144,14 @@ export class Http1ServerConnection {
     } else if (!stream.isRequestEnded) {
       this.#abortStream(clientGone("the client closed the connection before its request body was complete"));
       this.#socket.destroy();
-    } else if (!stream.isResponseBegun) {
-      this.#wait("half-close", this.#limits.halfCloseMs);
+    } else {
+      this.#waitForHalfClosed();
     }
+  }
+
+  #waitForHalfClosed(): void {
+    this.#halfCloseBytes = this.#socket.bytesWritten;
+    this.#wait("half-close", this.#limits.halfCloseMs);
   }
 
   #onDrain(): void {
@@ -357,9 +364,12 @@ export class Http1ServerConnection {
         this.#refuse(clientSlow(408, `no byte of the request's body came for ${this.#limits.bodyIdleMs} ms`));
         break;
       case "half-close":
-        if (this.#stream?.isResponseBegun === true) break;
+        if (this.#socket.bytesWritten !== this.#halfCloseBytes) {
+          this.#waitForHalfClosed();
+          break;
+        }
         this.#abortStream(
-          clientGone("the client closed its side of the connection and did not get a response in time"),
+          clientGone("the client closed its side of the connection, and no byte of its response came in time"),
         );
         this.#socket.destroy();
         break;

@@ -220,7 +220,7 @@ test("TCP goes through whole, with half-close", async () => {
 });
 
 test("a server that speaks first does not wait for its client on a port that is sniffed", async () => {
-  const app = net.createServer((socket) => socket.end("220 ready\r\n"));
+  const app = net.createServer((socket) => socket.on("error", () => socket.destroy()).end("220 ready\r\n"));
   await using pair = await startPair(app, "auto");
   const socket = net.connect(pair.caller.outboundPort, pair.caller.address);
   const [chunk] = await once(socket, "data");

@@ -1,6 +1,6 @@
 // What a daemon is started with. Kept in the state folder, so that any command can revive it as it was.
 import { readFileSync } from "node:fs";
-import { z } from "zod";
+import * as z from "zod";
 
 export const daemonOptionsSchema = z.object({
   projectDir: z.string(),

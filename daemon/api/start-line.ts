@@ -1,5 +1,5 @@
 // What a starting daemon says on file descriptor 3, one JSON value a line, until it is ready or has failed.
-import { z } from "zod";
+import * as z from "zod";
 import type { Diagnostic } from "../spec/diagnostic.ts";
 
 /** The daemon closes the descriptor after `ready` or `problem`; an end without either means that it died. */

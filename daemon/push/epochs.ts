@@ -1,5 +1,5 @@
 // Epochs of control channels: each greater than any that a daemon of this mesh ever used, even when the clock steps back.
-import { z } from "zod";
+import * as z from "zod";
 import { readJson, writeJson } from "../state/store.ts";
 
 /** Reserved ahead, so that the file is written once a minute and not once a connection. */

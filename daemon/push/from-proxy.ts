@@ -1,5 +1,5 @@
 // Parses what a proxy says. A proxy lives beside the application: its words are checked and bounded like any input.
-import { z } from "zod";
+import * as z from "zod";
 import type { FromProxy } from "../../proxy/contract/messages.ts";
 import { durationBucketsMs } from "../../proxy/contract/report.ts";
 

@@ -1,5 +1,5 @@
 // The editor's JSON schema of the native language: draft-07, which is what yaml-language-server reads.
-import { z } from "zod";
+import * as z from "zod";
 import { nativeSchema } from "./native/schema.ts";
 
 export function nativeJsonSchema(): Readonly<Record<string, unknown>> {

@@ -1,5 +1,5 @@
 // The services' virtual addresses, kept over restarts: applications cache what a name resolved to.
-import { z } from "zod";
+import * as z from "zod";
 import { readJson, writeJson } from "./store.ts";
 
 export interface AddressBook {

@@ -1,5 +1,5 @@
 // What a new daemon may take for granted about proxies that ran on without one: who served, whose hosts file is clean.
-import { z } from "zod";
+import * as z from "zod";
 import { readJson, writeJson } from "./store.ts";
 
 const schema = z.object({ serving: z.array(z.string()), hostsCleaned: z.array(z.string()) });

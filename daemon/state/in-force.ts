@@ -1,5 +1,5 @@
 // What the running mesh was last told, for a daemon that is started anew while mesh.yaml happens to be broken.
-import { z } from "zod";
+import * as z from "zod";
 import type { Spec } from "../spec/spec.ts";
 import { readJson, writeJson } from "./store.ts";
 

@@ -1,5 +1,5 @@
 // Which containers this mesh has paused: on disk before each pause, so that no killed daemon leaves one frozen for good.
-import { z } from "zod";
+import * as z from "zod";
 import type { PauseJournal } from "../docker/hold.ts";
 import { readJson, writeJson } from "./store.ts";
 

@@ -1,6 +1,7 @@
 // Bundles the command line and the proxy with esbuild, each into one file, the same bytes for the same sources.
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
+import { bundlePlugins } from "./bundle-plugins.mjs";
 import { dist, root } from "./project.mjs";
 import { SetupError } from "./step.mjs";
 
@@ -44,9 +45,13 @@ export async function buildBundle(esbuild, { entry, file, mode = 0o644 }) {
       banner: { js: banner },
       legalComments: "none",
       logLevel: "silent",
-      plugins: [nativeKoffi, bundledBlessed],
-      // Optional native parts of ssh2, which dockerode carries: absent ones are found out at run time.
-      external: ["cpu-features", "*.node", "term.js", "pty.js"],
+      // Names stay, so that a stack trace still says where; lines stay short, since Node prints the one that threw.
+      minifyWhitespace: true,
+      minifySyntax: true,
+      lineLimit: 200,
+      plugins: bundlePlugins,
+      // Optional parts of blessed: absent ones are found out at run time.
+      external: ["*.node", "term.js", "pty.js"],
     });
   } catch (error) {
     const text = (error.errors ?? []).map(
@@ -59,42 +64,6 @@ export async function buildBundle(esbuild, { entry, file, mode = 0o644 }) {
   }
   chmodSync(outfile, mode);
   return { file, bytes: readFileSync(outfile).length };
-}
-
-// koffi looks for its native part relative to its own package; a bundle has it in koffi/<platform> beside itself.
-const nativeKoffi = {
-  name: "koffi",
-  setup(build) {
-    build.onLoad({ filter: /[\\/]koffi[\\/]src[\\/]koffi[\\/]src[\\/]static\.js$/ }, () => ({
-      contents: `import { createRequire } from "node:module";
-        export const loadStatic = (platform) => createRequire(import.meta.url)(\`./koffi/\${platform}/koffi.node\`);`,
-      loader: "js",
-    }));
-  },
-};
-
-// blessed requires its widgets by computed names and reads terminal descriptions beside its sources.
-const bundledBlessed = {
-  name: "blessed",
-  setup(build) {
-    build.onLoad({ filter: /[\\/]blessed[\\/]lib[\\/].*\.js$/ }, ({ path: file }) => {
-      const source = readFileSync(file, "utf8");
-      if (file.endsWith(`${path.sep}widget.js`)) return { contents: staticWidgets(source), loader: "js" };
-      const depth = file.includes(`${path.sep}widgets${path.sep}`) ? "/blessed/lib/widgets" : "/blessed/lib";
-      return { contents: source.replaceAll("__dirname", `(__dirname + "${depth}")`), loader: "js" };
-    });
-  },
-};
-
-function staticWidgets(source) {
-  const names = /widget\.classes = (\[[^\]]*\])/.exec(source)?.[1]?.match(/\w+/g) ?? [];
-  const table = names.map(
-    (name) => `${JSON.stringify(name.toLowerCase())}: () => require("./widgets/${name.toLowerCase()}")`,
-  );
-  const replaced = source.replace("require('./widgets/' + file)", "widgetModules[file]()");
-  if (names.length === 0 || replaced === source)
-    throw new Error("blessed's widget.js has changed: adapt staticWidgets");
-  return `const widgetModules = { ${table.join(", ")} };\n${replaced}`;
 }
 
 function copyResources() {

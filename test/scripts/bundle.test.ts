@@ -77,3 +77,15 @@ it("bundles koffi, whose native part lies beside the bundle", async () => {
   );
   expect(printed).toBe("true\n");
 });
+
+it("bundles re2js and Node's own modules so that neither is loaded before it is used", async () => {
+  const printed = await bundleAndRun(
+    "lazy",
+    `import http, { STATUS_CODES } from "node:http";
+    import { RE2JS } from "re2js";
+    const before = process.moduleLoadList.some((name) => name.includes("internal/deps/undici"));
+    const pattern = RE2JS.compile("(a+)+b");
+    console.log(before, STATUS_CODES[404], typeof http.createServer, pattern.matches("aab"), pattern.matches("a".repeat(40)));`,
+  );
+  expect(printed).toBe("false Not Found function true false\n");
+});

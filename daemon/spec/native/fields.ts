@@ -1,5 +1,5 @@
 // Building blocks of the native language's schemas: what they expect is said in words, so that every error can say it.
-import { z } from "zod";
+import * as z from "zod";
 import type { DiagnosticCode } from "../codes.ts";
 
 /** Rides on a zod issue: which code it has, and what more there is to say. */

@@ -1,6 +1,6 @@
 // The native language: one definition that gives types, errors and the editor's JSON schema. Nothing is transformed here;
 // build.ts turns what passed into the Spec.
-import type { z } from "zod";
+import type * as z from "zod";
 import { parseDuration, timerMsMax } from "../duration.ts";
 import {
   isHeaderName,

@@ -1,6 +1,6 @@
 // Checks one native document against its schema: zod's issues become diagnostics with positions, and what is wrong is cut
 // out, so that the checks that follow can still report everything else.
-import type { z } from "zod";
+import type * as z from "zod";
 import { described, pathText } from "../describe.ts";
 import { suggest } from "../did-you-mean.ts";
 import type { Findings } from "../findings.ts";

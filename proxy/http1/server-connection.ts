@@ -141,6 +141,9 @@ export class Http1ServerConnection {
       stream.isRequestEnded = true;
       stream.events.onEnd(null);
       this.#endRawIfBothEnded(stream);
+    } else if (stream.isResponseEnded) {
+      // It was answered early and will not send the rest: what was written may still be under way.
+      this.#linger();
     } else if (!stream.isRequestEnded) {
       this.#abortStream(clientGone("the client closed the connection before its request body was complete"));
       this.#socket.destroy();
@@ -345,9 +348,9 @@ export class Http1ServerConnection {
       return;
     }
     if (nowMs < this.#deadline) return;
-    // Idle and linger begin when the client has the response, not when it was handed to the socket.
+    // These times begin when the client has the response, not when it was handed to the socket.
     const isWriting = this.#socket.writableLength > 0 && !this.#socket.destroyed;
-    if (isWriting && (this.#waiting === "request" || this.#waiting === "linger"))
+    if (isWriting && (this.#waiting === "request" || this.#waiting === "linger" || this.#waiting === "half-close"))
       this.#wait(this.#waiting, this.#limits.lingerMs);
     else this.#expire();
   }

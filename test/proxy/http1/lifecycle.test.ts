@@ -132,6 +132,20 @@ describe("an abort", () => {
     expect(relay.failures).toMatchObject([{ flag: "DC" }]);
   });
 
+  test("of a client that leaves in the middle of a silent response cancels it too", async () => {
+    const upstream = await startRawUpstream();
+    const relay = await startRelay(upstream.port, { limits: { halfCloseMs: 50 } });
+    const client = await RawPeer.connect(relay.port);
+    client.say(get);
+    const server = await upstream.peer(0);
+    await server.hears("\r\n\r\n");
+    server.say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
+    await client.hears("hello");
+    client.socket.destroy();
+    await server.ends();
+    expect(relay.failures).toMatchObject([{ flag: "DC" }]);
+  });
+
   test.each([
     ["length", "Content-Length: 10\r\n\r\nhello"],
     ["chunks", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"],
@@ -202,6 +216,29 @@ describe("a client that closes its sending side", () => {
     client.socket.end();
     await client.closes();
     expect(client.heard).toContain("late");
+    expect(relay.failures).toEqual([]);
+  });
+
+  test("gets a response that goes on, however long that takes", async () => {
+    const relay = await startRelay(
+      await startNodeUpstream((_request, response) => {
+        let sent = 0;
+        const timer = setInterval(() => {
+          if (++sent < 10) {
+            response.write("part");
+          } else {
+            clearInterval(timer);
+            response.end("end");
+          }
+        }, 50);
+      }),
+      { limits: { halfCloseMs: 300 } },
+    );
+    const client = await RawPeer.connect(relay.port);
+    client.say(get);
+    client.socket.end();
+    await client.closes();
+    expect(client.heard).toContain("3\r\nend\r\n0\r\n\r\n");
     expect(relay.failures).toEqual([]);
   });
 

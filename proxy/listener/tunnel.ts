@@ -15,8 +15,10 @@ import { sniName } from "../tls/sni-name.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
 import type { ProxyContext } from "./context.ts";
 
-/** Endpoints tried before a connection is given up. */
+/** Endpoints tried before a connection is given up, or goes on waiting where the service says so. */
 const triesMax = 3;
+/** Between tries while a connection waits for an endpoint that takes it. */
+const waitingTryMs = 250;
 const connectTimeoutMs = 5000;
 /** Istio's TCP idle timeout. */
 export const tcpIdleTimeoutMs = 3_600_000;
@@ -39,11 +41,18 @@ export async function tunnel(context: ProxyContext, client: net.Socket, request:
     refuseTunnel(context, client, { service, version: binding.version, reason: destination });
     return;
   }
-  const tried: Endpoint[] = [];
+  const waitsUntil = performance.now() + destination.service.config.waitForEndpointsMs;
+  let tried: Endpoint[] = [];
   let reason: Failure = noEndpoint(destination);
-  while (tried.length < triesMax && !client.destroyed) {
-    const endpoint = await nextEndpoint(context, destination, tried);
-    if (endpoint === null || tried.includes(endpoint)) break;
+  while (!client.destroyed) {
+    const endpoint = tried.length < triesMax ? nextEndpoint(context, destination, tried) : null;
+    if (endpoint === null) {
+      const leftMs = waitsUntil - performance.now();
+      if (leftMs <= 0) break;
+      await changeOfEndpoints(context, Math.min(leftMs, waitingTryMs));
+      tried = [];
+      continue;
+    }
     tried.push(endpoint);
     endpoint.begin();
     const peer = await openPeer(context, endpoint, destination).catch((error: unknown) =>
@@ -63,29 +72,26 @@ export async function tunnel(context: ProxyContext, client: net.Socket, request:
   refuseTunnel(context, client, { service: destination.service, version: destination.version, reason });
 }
 
-/** Waits for a first endpoint as long as the service says. */
-async function nextEndpoint(
+/** Null: there is none that was not tried. */
+function nextEndpoint(
   context: ProxyContext,
   { service, candidates }: Destination,
   tried: readonly Endpoint[],
-): Promise<Endpoint | null> {
-  const pick = () => {
-    const current = context.table().services.get(service.config.name) ?? service;
-    return context.endpoints.pick(candidates(current), tried);
-  };
-  const now = pick();
-  if (now !== null || tried.length > 0 || service.config.waitForEndpointsMs === 0) return now;
-  return await new Promise((resolve) => {
-    const finish = (endpoint: Endpoint | null) => {
+): Endpoint | null {
+  const current = context.table().services.get(service.config.name) ?? service;
+  const endpoint = context.endpoints.pick(candidates(current), tried);
+  return endpoint === null || tried.includes(endpoint) ? null : endpoint;
+}
+
+async function changeOfEndpoints(context: ProxyContext, timeoutMs: number): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const finish = () => {
       clearTimeout(timer);
       cancel();
-      resolve(endpoint);
+      resolve();
     };
-    const timer = setTimeout(() => finish(null), service.config.waitForEndpointsMs);
-    const cancel = context.endpoints.onChange(() => {
-      const endpoint = pick();
-      if (endpoint !== null) finish(endpoint);
-    });
+    const timer = setTimeout(finish, timeoutMs);
+    const cancel = context.endpoints.onChange(finish);
   });
 }
 
@@ -122,17 +128,19 @@ function join(
     peer.write(initial);
     series.sentBytes += initial.length;
   }
-  splice(client, peer, {
+  const joined = splice(client, peer, {
     idleTimeoutMs: tcpIdleTimeoutMs,
     onBytes: (direction, bytes) => {
       if (direction === "a-to-b") series.sentBytes += bytes;
       else series.receivedBytes += bytes;
     },
     onClose: () => {
+      letGo();
       series.closed++;
       endpoint.end(null);
     },
   });
+  const letGo = endpoint.carry({ destroy: () => joined.close() });
 }
 
 function refuseTunnel(

@@ -17,6 +17,8 @@ import type { Random } from "./split.ts";
 const replayBytesMax = 64 * 1024;
 /** Envoy's base interval between tries, full jitter, doubled per try, at most ten times the base. */
 const backoffBaseMs = 25;
+/** Between tries while a request waits for an endpoint that takes it: the table need not change for one to come back. */
+const waitingTryMs = 250;
 
 export interface ExchangeDeps {
   readonly counters: Counters;
@@ -34,6 +36,8 @@ export class Exchange implements ServerStreamEvents {
   #attempt: Attempt | null = null;
   #deadline: NodeJS.Timeout | null = null;
   #waiting: (() => void) | null = null;
+  /** When waiting for an endpoint ends, by performance.now(); set when it begins. */
+  #waitsUntil = 0;
   /** Chunks already handed to a try; null once they are too many to keep. */
   #replay: Buffer[] | null = [];
   requestBytes = 0;
@@ -70,7 +74,7 @@ export class Exchange implements ServerStreamEvents {
   #try(): void {
     const target = this.routing.target(this.tried);
     if (target === null) {
-      if (this.tried.length === 0 && this.routing.waitMs > 0 && this.#waiting === null) this.#wait();
+      if (this.#mayWait()) this.#wait(this.routing.missing());
       else this.fail(this.routing.missing());
       return;
     }
@@ -85,17 +89,32 @@ export class Exchange implements ServerStreamEvents {
     this.stream.resume();
   }
 
-  #wait(): void {
+  /** Only a request that nobody has seen any of, and that can still be sent whole, may be held. */
+  #mayWait(): boolean {
+    if (this.routing.waitMs === 0 || !this.#canReplay()) return false;
+    if (this.#waitsUntil === 0) this.#waitsUntil = performance.now() + this.routing.waitMs;
+    return performance.now() < this.#waitsUntil;
+  }
+
+  /** Holds the request until there is a target, or the service's time for that is over: then it fails with `reason`. */
+  #wait(reason: Failure): void {
+    this.#stopWaiting();
     this.stream.pause();
-    const timer = setTimeout(() => {
-      this.#stopWaiting();
-      this.fail(this.routing.missing());
-    }, this.routing.waitMs);
-    const cancel = this.routing.onTargets(() => {
+    const timer = setTimeout(
+      () => {
+        this.#stopWaiting();
+        this.fail(this.routing.target(this.tried) === null ? this.routing.missing() : reason);
+      },
+      Math.max(0, this.#waitsUntil - performance.now()),
+    );
+    const tryNow = () => {
       if (!this.isDone && this.routing.target(this.tried) !== null) this.#try();
-    });
+    };
+    const again = setInterval(tryNow, waitingTryMs);
+    const cancel = this.routing.onTargets(tryNow);
     this.#waiting = () => {
       clearTimeout(timer);
+      clearInterval(again);
       cancel();
     };
   }
@@ -176,11 +195,11 @@ export class Exchange implements ServerStreamEvents {
 
   onAttemptFailed(reason: Failure): void {
     if (this.isDone) return;
-    if (this.status === 0 && this.#canReplay() && retryAfterFailure(this.routing.retry, reason, this.retries)) {
-      this.#retry();
-    } else {
-      this.fail(this.retries > 0 ? exhausted(reason, this.tried.length) : reason);
-    }
+    const failed = this.retries > 0 ? exhausted(reason, this.tried.length) : reason;
+    if (this.status !== 0 || !this.#canReplay()) this.fail(failed);
+    else if (retryAfterFailure(this.routing.retry, reason, this.retries)) this.#retry();
+    else if (reason.isUnprocessed && this.#mayWait()) this.#wait(failed);
+    else this.fail(failed);
   }
 
   /** Ends the exchange with a reply of the proxy's own, or by cutting what was begun. */
@@ -248,5 +267,6 @@ export class Exchange implements ServerStreamEvents {
 
 function exhausted(reason: Failure, tries: number): Failure {
   const flag = reason.flag === "UF" || reason.flag === "UH" ? reason.flag : "URX";
-  return { ...reason, flag, reason: `${reason.reason} (${tries} tries)` };
+  // The peer's proxy may have counted its own tries already.
+  return { ...reason, flag, reason: `${reason.reason.replace(/ \(\d+ tries\)$/, "")} (${tries} tries)` };
 }

@@ -5,8 +5,11 @@ import type { Failure } from "../http/failure.ts";
 import type { Upstream } from "../http/stream.ts";
 import type { Target } from "../route/routing.ts";
 
-/** After a failed connect other endpoints are preferred for this long: the daemon's word takes a moment to arrive. */
-const avoidForMs = 1000;
+/**
+ * After a failed connect other endpoints are preferred for this long: the daemon's word takes a moment to arrive. Doubled
+ * for each further failure in a row, up to the maximum: while no daemon runs nobody says that a container has ended.
+ */
+const avoidMs = { first: 1000, max: 16_000 } as const;
 
 export interface EndpointUpstreams {
   /** Requests, multiplexed over one TLS connection. */
@@ -23,6 +26,9 @@ export class Endpoint implements Target {
   #config: EndpointConfig;
   #upstreams: EndpointUpstreams | null = null;
   #avoidUntil = 0;
+  #failuresInARow = 0;
+  /** TCP connections through this endpoint, which are not multiplexed. */
+  readonly #tunnels = new Set<{ destroy(): void }>();
   active = 0;
 
   constructor(
@@ -67,15 +73,35 @@ export class Endpoint implements Target {
 
   end(reason: Failure | null): void {
     this.active--;
-    if (reason?.flag === "UF" || reason?.flag === "UC") this.#avoidUntil = performance.now() + avoidForMs;
-    else if (reason === null) this.#avoidUntil = 0;
+    if (reason?.flag === "UF" || reason?.flag === "UC") this.#avoid();
+    else if (reason === null) {
+      this.#avoidUntil = 0;
+      this.#failuresInARow = 0;
+    }
+  }
+
+  /** Requests that fail together are one failure. */
+  #avoid(): void {
+    if (this.isAvoided) return;
+    const forMs = Math.min(avoidMs.first * 2 ** this.#failuresInARow, avoidMs.max);
+    this.#failuresInARow++;
+    this.#avoidUntil = performance.now() + forMs;
+  }
+
+  /** A connection that is destroyed when the container is gone, since a dead container says nothing; the result lets go of it. */
+  carry(tunnel: { destroy(): void }): () => void {
+    this.#tunnels.add(tunnel);
+    return () => this.#tunnels.delete(tunnel);
   }
 
   /** A new address is another container of the same id after a restart: its old connections lead nowhere. */
   update(config: EndpointConfig, gone: Failure): void {
     const isMoved = config.address !== this.#config.address;
     this.#config = config;
-    if (isMoved) this.close(gone);
+    if (!isMoved) return;
+    this.#avoidUntil = 0;
+    this.#failuresInARow = 0;
+    this.close(gone);
   }
 
   /** The container is gone: what is under way fails now, not at a timeout. */
@@ -83,5 +109,7 @@ export class Endpoint implements Target {
     this.#upstreams?.requests.peerGone(gone);
     this.#upstreams?.close();
     this.#upstreams = null;
+    for (const tunnel of this.#tunnels) tunnel.destroy();
+    this.#tunnels.clear();
   }
 }

@@ -11,6 +11,7 @@ export class Endpoints {
   readonly #open: (config: EndpointConfig, service: ServiceConfig) => EndpointUpstreams;
   readonly #random: Random;
   readonly #listeners = new Set<() => void>();
+  #ownAddresses: readonly string[] = [];
 
   constructor(deps: { random: Random; open: (config: EndpointConfig, service: ServiceConfig) => EndpointUpstreams }) {
     this.#open = deps.open;
@@ -19,6 +20,7 @@ export class Endpoints {
 
   /** Follows a new table: endpoints that it does not have any more lose their connections at once. */
   apply(table: Table): void {
+    this.#followOwnAddresses(table);
     const seen = new Set<string>();
     for (const service of table.services.values()) {
       for (const config of service.endpoints) {
@@ -47,6 +49,16 @@ export class Endpoints {
       );
     }
     for (const listener of [...this.#listeners]) listener();
+  }
+
+  /** Connections from an address that was taken away hear nothing any more, and nobody tells them. */
+  #followOwnAddresses({ node: { addresses } }: Table): void {
+    const isOneLost = this.#ownAddresses.some((address) => !addresses.includes(address));
+    this.#ownAddresses = addresses;
+    if (!isOneLost) return;
+    const detail = "upstream_reset_before_response_started{connection_termination}";
+    const gone = failure("UC", 503, detail, "this container was disconnected from a network");
+    for (const endpoint of this.#byId.values()) endpoint.close(gone);
   }
 
   get(id: string): Endpoint | null {

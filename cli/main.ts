@@ -188,4 +188,14 @@ try {
 } catch (error) {
   result.exitCode = await explain(error, process.argv);
 }
+// What a pipe has not taken yet would be lost with the process.
+await Promise.all([process.stdout, process.stderr].map(flushed));
 process.exit(result.exitCode);
+
+/** A reader that has gone away ends the wait too. */
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    stream.once("error", () => resolve());
+    stream.write("", () => resolve());
+  });
+}

@@ -19,7 +19,7 @@ export async function down(context: CommandContext, flags: DownFlags): Promise<n
   // Without a running mesh there may still be containers and a network of one that was killed: a daemon finds them.
   const client =
     (await findDaemon(project, env)) ??
-    (await startDaemon({ ...daemonOptions(project, env), meshFile: null }, { env, onStep: () => undefined }));
+    (await startDaemon({ ...daemonOptions(project, env), isOnlyDown: true }, { env, onStep: () => undefined }));
   for await (const line of client.down()) {
     if (line.t === "step") output.note(output.paint.dim(`   ${line.text}`));
     if (line.t === "problem")

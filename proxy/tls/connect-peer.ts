@@ -1,5 +1,6 @@
 // A TLS connection to another sidecar, good only if the peer proves exactly the identity that was expected.
-import { type ConnectionOptions, connect, type PeerCertificate, type TLSSocket } from "node:tls";
+import { connect as connectTcp } from "node:net";
+import { connect, type PeerCertificate, type TLSSocket } from "node:tls";
 import { type Failure, failure, unprocessed } from "../http/failure.ts";
 import { FailureError } from "./failure-error.ts";
 import type { Identity } from "./identity.ts";
@@ -16,11 +17,17 @@ export interface ConnectPeerOptions {
   /** SPIFFE id that the peer has to prove. */
   readonly expectedIdentity: string;
   readonly identity: Identity;
-  /** From dialling to the end of the handshake. */
+  /** From dialling to the end of the handshake; the TCP connection itself gets at most `tcpConnectTimeoutMs` of it. */
   readonly timeoutMs: number;
 }
 
-const keepAliveMs = 30_000;
+/** Milliseconds of silence before TCP asks whether the peer is still there. */
+const keepAliveInitialDelay = 30_000;
+/**
+ * A host that is there answers in microseconds, and its kernel answers even when its programs are stopped. An address that
+ * nobody has any more gives EHOSTUNREACH only after 3 s of unanswered ARP. Above 1 s, so that one lost SYN is sent again.
+ */
+export const tcpConnectTimeoutMs = 1500;
 
 /**
  * Returns the connecting socket; it is usable from `secureConnect` on. Its error is a FailureError (flag UF, certainly
@@ -28,28 +35,36 @@ const keepAliveMs = 30_000;
  * error before `secureConnect` into one. Half-close is kept. Throws when this proxy has no certificate yet.
  */
 export function connectPeer(options: ConnectPeerOptions): TLSSocket {
-  const settings: ConnectionOptions & { readonly allowHalfOpen: boolean } = {
-    host: options.address,
-    port: options.port,
+  const { address: host, port } = options;
+  // First: it throws where there is no certificate yet, and nothing has been dialled then.
+  const secureContext = options.identity.clientContext;
+  // On a socket of its own, because only that one can be reset: see resetStream.
+  const below = connectTcp({ host, port, allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay });
+  const socket: TLSSocket = connect({
+    socket: below,
     servername: options.servername,
     ALPNProtocols: [options.alpn],
-    secureContext: options.identity.clientContext,
+    secureContext,
     rejectUnauthorized: true,
-    allowHalfOpen: true,
     // No `session` is ever passed: a resumed handshake shows no certificate to check (Node accepts it as authorized).
     checkServerIdentity: (_name: string, certificate: PeerCertificate) => {
       const wrong = wrongPeer(socket, certificate, options);
       return wrong === null ? undefined : new FailureError(wrong);
     },
+  });
+  const giveUp = (what: string, ms: number) =>
+    setTimeout(() => {
+      const reason = `${where(options)} did not ${what} within ${ms} ms`;
+      socket.destroy(new FailureError(connectionFailure("connection_timeout", reason)));
+    }, ms);
+  const { timeoutMs } = options;
+  const dialling = giveUp("accept a connection", Math.min(tcpConnectTimeoutMs, timeoutMs));
+  const handshake = giveUp("complete the handshake", timeoutMs);
+  const settled = () => {
+    clearTimeout(dialling);
+    clearTimeout(handshake);
   };
-  const socket: TLSSocket = connect(settings);
-  socket.setNoDelay(true);
-  socket.setKeepAlive(true, keepAliveMs);
-  const timer = setTimeout(() => {
-    const reason = `${where(options)} did not complete the handshake within ${options.timeoutMs} ms`;
-    socket.destroy(new FailureError(connectionFailure("connection_timeout", reason)));
-  }, options.timeoutMs);
-  const settled = () => clearTimeout(timer);
+  below.once("connect", () => clearTimeout(dialling));
   socket.once("secureConnect", settled);
   socket.once("close", settled);
   // A socket without a listener would take the process down; those that matter are the caller's.

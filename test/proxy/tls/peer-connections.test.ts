@@ -7,6 +7,7 @@ import {
   type TLSSocket,
 } from "node:tls";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { resetStream } from "../../../proxy/tcp/reset.ts";
 import { connectFailure, connectPeer } from "../../../proxy/tls/connect-peer.ts";
 import { FailureError } from "../../../proxy/tls/failure-error.ts";
 import { Identity } from "../../../proxy/tls/identity.ts";
@@ -145,6 +146,33 @@ describe("two sidecars", () => {
     open.write("still there");
     expect(String((await once(open, "data"))[0])).toBe("still there");
     expect(accepted).toHaveLength(2);
+  });
+
+  it("pass a reset on to each other as a reset", async () => {
+    const { port, accepted } = await serve();
+    const socket = dial(port);
+    await once(socket, "secureConnect");
+    socket.write("one byte more");
+    await once(socket, "data");
+    const [{ socket: callee } = { socket: undefined }] = accepted;
+    if (callee === undefined) throw new Error("the callee accepted nothing");
+    const seen = new Promise<Error>((resolve) => callee.once("error", resolve));
+    resetStream(socket);
+    expect(await seen).toMatchObject({ code: "ECONNRESET" });
+  });
+
+  it("dial nobody before the caller has a certificate", async () => {
+    let connections = 0;
+    const listener = createServer(() => {
+      connections++;
+    });
+    const port = await listen(listener);
+    cleanUps.push(() => listener.close());
+    expect(() => dial(port, { identity: new Identity() })).toThrow("no certificate");
+    const probe = connectTcp(port, "127.0.0.1");
+    await once(probe, "connect");
+    probe.destroy();
+    await eventually(() => expect(connections).toBe(1));
   });
 });
 

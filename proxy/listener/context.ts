@@ -1,7 +1,9 @@
 // What every listener needs: the table in force, and the parts that outlive it.
+import type { Edge } from "../contract/report.ts";
 import type { Failure } from "../http/failure.ts";
 import type { ServerStream } from "../http/stream.ts";
 import { Exchange } from "../route/exchange.ts";
+import { recordRequest } from "../route/record.ts";
 import { replyTo } from "../route/replies.ts";
 import type { Routing } from "../route/routing.ts";
 import type { Random } from "../route/split.ts";
@@ -27,17 +29,31 @@ export function startExchange(context: ProxyContext, stream: ServerStream, routi
   new Exchange(stream, routing, context).start();
 }
 
-/** Answers a request that gets no routing at all, and writes why. */
-export function refuseRequest(context: ProxyContext, stream: ServerStream, reason: Failure): void {
+/** Answers a request that gets no routing at all; counted and logged as every other. `edge` without flags. */
+export function refuseRequest(
+  context: ProxyContext,
+  stream: ServerStream,
+  { reason, edge }: { readonly reason: Failure; readonly edge: Edge },
+): void {
   stream.events = { onData: ignore, onEnd: ignore, onAbort: ignore, onDrain: ignore };
   const { head, body } = replyTo(reason);
   stream.respond(head);
   stream.write(body);
   stream.end(null);
-  const { method, target, authority } = stream.head;
-  context.log.line(
-    `[devmesh] ${head.status} ${reason.flag} ${method} ${JSON.stringify(target)} for ${JSON.stringify(authority)} from ${stream.peer.identity ?? stream.peer.address}: ${reason.reason}`,
-  );
+  const outcome = {
+    edge: { ...edge, flags: reason.flag },
+    cluster: "-",
+    routeName: "-",
+    upstreamHost: "-",
+    status: head.status,
+    failure: reason,
+    startMs: Date.now(),
+    durationMs: 0,
+    requestBytes: 0,
+    responseBytes: body.length,
+    retries: 0,
+  };
+  recordRequest(stream, outcome, context);
 }
 
 function ignore(): void {

@@ -2,14 +2,16 @@
 import net from "node:net";
 import type { ListenerConfig } from "../contract/config.ts";
 import { failure } from "../http/failure.ts";
-import { defaultLimits } from "../http1/limits.ts";
-import { serveHttp1 } from "../http1/server-connection.ts";
+import type { ServerStream } from "../http/stream.ts";
 import { hostOf } from "../route/decide.ts";
+import { blackHoleCluster, sourceEdge } from "../route/edges.ts";
 import type { Binding, Table } from "../route/table.ts";
 import { resetStream } from "../tcp/reset.ts";
 import type { Connections } from "./connections.ts";
 import { type ProxyContext, refuseRequest } from "./context.ts";
+import { plainAddress } from "./inbound.ts";
 import { routeRequest } from "./outbound.ts";
+import { serveHttp } from "./serve-http.ts";
 import { tunnel } from "./tunnel.ts";
 
 /** Connections that wait in the kernel. */
@@ -73,28 +75,23 @@ export class GatewayListeners {
   }
 
   #serveHttp(socket: net.Socket, port: number): void {
-    const peer = { address: socket.remoteAddress ?? "unknown", identity: null };
-    const connection = serveHttp1(socket, {
-      peer,
-      scheme: "http",
-      limits: defaultLimits,
-      onRequest: (stream) => {
-        const host = hostOf(stream.head.authority);
-        const match = this.#listener(port)?.hosts.find((candidate) => hostFits(candidate.host, host));
-        const service = match === undefined ? undefined : this.#context.table().services.get(match.service);
-        if (match === undefined || service === undefined) {
-          refuseRequest(
-            this.#context,
-            stream,
-            failure("NR", 404, "route_not_found", `this gateway serves no host ${host || "(none)"}`),
-          );
-          return;
-        }
-        routeRequest(this.#context, stream, { binding: whole(service), port: match.port }, { byHost: false });
-      },
-      onClose: () => this.#connections.remove(connection),
-    });
-    this.#connections.add(connection);
+    const peer = { address: plainAddress(socket.remoteAddress ?? "unknown"), identity: null };
+    const deps = { context: this.#context, connections: this.#connections };
+    serveHttp(socket, { peer, onRequest: (stream) => this.#route(stream, port) }, deps);
+  }
+
+  #route(stream: ServerStream, port: number): void {
+    const host = hostOf(stream.head.authority);
+    const match = this.#listener(port)?.hosts.find((candidate) => hostFits(candidate.host, host));
+    const table = this.#context.table();
+    const service = match === undefined ? undefined : table.services.get(match.service);
+    if (match !== undefined && service !== undefined) {
+      routeRequest(this.#context, stream, { binding: whole(service), port: match.port }, { byHost: false });
+      return;
+    }
+    const reason = failure("NR", 404, "route_not_found", `this gateway serves no host ${host || "(none)"}`);
+    const call = { service: blackHoleCluster, workload: null, version: null, flags: "-" } as const;
+    refuseRequest(this.#context, stream, { reason, edge: sourceEdge(table.node, call) });
   }
 
   #listener(port: number): ListenerConfig | undefined {

@@ -2,20 +2,19 @@
 import net from "node:net";
 import type { OriginalDestination } from "../capture/original-destination.ts";
 import { ownPorts } from "../capture/ports.ts";
-import type { Edge } from "../contract/report.ts";
 import { failure } from "../http/failure.ts";
 import type { ServerStream } from "../http/stream.ts";
-import { defaultLimits } from "../http1/limits.ts";
-import { serveHttp1 } from "../http1/server-connection.ts";
 import { bindingOf, decide, hostOf } from "../route/decide.ts";
+import { blackHoleCluster, passthroughCluster, sourceEdge } from "../route/edges.ts";
 import { OutboundRouting } from "../route/outbound-routing.ts";
 import type { Binding, Table } from "../route/table.ts";
 import { sniff } from "../tcp/sniff.ts";
-import { splice } from "../tcp/splice.ts";
 import { continueTrace } from "../telemetry/trace.ts";
 import type { Connections } from "./connections.ts";
 import { type ProxyContext, refuseRequest, startExchange } from "./context.ts";
-import { tcpIdleTimeoutMs, tunnel } from "./tunnel.ts";
+import { countedSplice } from "./counted-splice.ts";
+import { serveHttp } from "./serve-http.ts";
+import { tunnel } from "./tunnel.ts";
 
 /** A client that says nothing for this long is a server-first protocol: its connection goes on as TCP. */
 export const sniffTimeoutMs = 200;
@@ -61,7 +60,7 @@ async function sniffKnown(
 ): Promise<void> {
   const { kind, bytes } = await sniff(socket, { timeoutMs: sniffTimeoutMs });
   if (kind === "closed") socket.destroy();
-  else if (kind === "http1") serveOutboundHttp(socket, { ...to, initial: bytes }, deps);
+  else if (kind === "http1" && isOriginForm(bytes)) serveOutboundHttp(socket, { ...to, initial: bytes }, deps);
   else await tunnel(deps.context, socket, { ...to, initial: bytes });
 }
 
@@ -82,6 +81,11 @@ async function sniffUnknown(socket: net.Socket, dialled: OriginalDestination, de
   }
 }
 
+/** CONNECT and absolute URLs are for the application's own HTTP proxy, which is not ours to route for. */
+function isOriginForm(bytes: Buffer): boolean {
+  return /^[A-Z_-]+ [/*]/.test(bytes.toString("latin1", 0, 64));
+}
+
 function serveOutboundHttp(
   socket: net.Socket,
   to: { binding: Binding; port: number; initial: Buffer },
@@ -90,15 +94,7 @@ function serveOutboundHttp(
   const { context } = deps;
   const peer = { address: socket.remoteAddress ?? "unknown", identity: null };
   const { binding, port, initial } = to;
-  const connection = serveHttp1(socket, {
-    peer,
-    scheme: "http",
-    limits: defaultLimits,
-    initial,
-    onRequest: (stream) => routeRequest(context, stream, { binding, port }),
-    onClose: () => deps.connections.remove(connection),
-  });
-  deps.connections.add(connection);
+  serveHttp(socket, { peer, initial, onRequest: (stream) => routeRequest(context, stream, { binding, port }) }, deps);
 }
 
 /** Routes one request that left the application (or came to a gateway). */
@@ -116,12 +112,23 @@ export function routeRequest(
   const binding = options.byHost ? bindingOf(table, stream.head, { ...dialled, binding: known }) : known;
   if (binding === null) {
     const reason = `no service of the mesh is called ${stream.head.authority || "(no Host)"} on port ${dialled.port}`;
-    refuseRequest(context, stream, failure("NR", 404, "route_not_found", reason));
+    const call = { service: blackHoleCluster, workload: null, version: null, flags: "-" } as const;
+    const edge = sourceEdge(table.node, call);
+    refuseRequest(context, stream, { reason: failure("NR", 404, "route_not_found", reason), edge });
     return;
   }
   const decision = decide(table, stream.head, { binding, port: dialled.port });
-  if (decision.kind === "fail") refuseRequest(context, stream, decision.failure);
-  else startExchange(context, stream, new OutboundRouting(decision, context));
+  if (decision.kind === "fail") {
+    const edge = sourceEdge(table.node, {
+      service: binding.service,
+      workload: null,
+      version: binding.version,
+      flags: "-",
+    });
+    refuseRequest(context, stream, { reason: decision.failure, edge });
+    return;
+  }
+  startExchange(context, stream, new OutboundRouting(decision, context));
 }
 
 function current(table: Table, binding: Binding | null): Binding | null {
@@ -132,40 +139,16 @@ function current(table: Table, binding: Binding | null): Binding | null {
 
 function passThrough(
   context: ProxyContext,
-  socket: net.Socket,
+  client: net.Socket,
   to: { dialled: OriginalDestination; initial: Buffer },
 ): void {
   const { dialled, initial } = to;
-  const upstream = net.connect({ host: dialled.address, port: dialled.port, allowHalfOpen: true, noDelay: true });
-  const series = context.counters.tcp(passThroughEdge(context, "-"));
-  series.opened++;
-  series.sentBytes += initial.length;
-  if (initial.length > 0) upstream.write(initial);
-  splice(socket, upstream, {
-    idleTimeoutMs: tcpIdleTimeoutMs,
-    onBytes: (direction, bytes) => {
-      if (direction === "a-to-b") series.sentBytes += bytes;
-      else series.receivedBytes += bytes;
-    },
-    onClose: () => {
-      series.closed++;
-    },
+  const server = net.connect({ host: dialled.address, port: dialled.port, allowHalfOpen: true, noDelay: true });
+  const edge = sourceEdge(context.table().node, {
+    service: passthroughCluster,
+    workload: null,
+    version: null,
+    flags: "-",
   });
-}
-
-function passThroughEdge(context: ProxyContext, flags: string): Edge {
-  const { node } = context.table();
-  return {
-    reporter: "source",
-    sourceWorkload: node.workload,
-    sourceService: node.service,
-    sourceVersion: node.version ?? "unknown",
-    sourcePrincipal: node.identity,
-    destinationWorkload: "unknown",
-    destinationService: "PassthroughCluster",
-    destinationVersion: "unknown",
-    destinationPrincipal: "unknown",
-    security: "none",
-    flags,
-  };
+  countedSplice(context.counters, { client, server, initial, edge });
 }

@@ -2,26 +2,24 @@
 import type net from "node:net";
 import type { TLSSocket } from "node:tls";
 import { peerPort } from "../capture/ports.ts";
-import type { Edge } from "../contract/report.ts";
 import type { Failure } from "../http/failure.ts";
 import { type Destination, fixedDestination, nextDestination } from "../route/destination.ts";
+import { sourceEdge } from "../route/edges.ts";
 import { noEndpoint } from "../route/outbound-routing.ts";
 import type { Binding, Service } from "../route/table.ts";
 import { resetStream } from "../tcp/reset.ts";
-import { splice } from "../tcp/splice.ts";
 import { alpnTunnel } from "../tls/alpn.ts";
 import { connectFailure, connectPeer } from "../tls/connect-peer.ts";
 import { sniName } from "../tls/sni-name.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
 import type { ProxyContext } from "./context.ts";
+import { countedSplice, countRefused } from "./counted-splice.ts";
 
 /** Endpoints tried before a connection is given up, or goes on waiting where the service says so. */
 const triesMax = 3;
 /** Between tries while a connection waits for an endpoint that takes it. */
 const waitingTryMs = 250;
 const connectTimeoutMs = 5000;
-/** Istio's TCP idle timeout. */
-export const tcpIdleTimeoutMs = 3_600_000;
 
 export interface TunnelRequest {
   readonly binding: Binding;
@@ -120,23 +118,15 @@ function join(
   context: ProxyContext,
   parts: { client: net.Socket; peer: TLSSocket; endpoint: Endpoint; service: Service; initial: Buffer },
 ): void {
-  const { client, peer, endpoint, service, initial } = parts;
-  const edge = tunnelEdge(context, { service, workload: endpoint.workload, version: endpoint.version, flags: "-" });
-  const series = context.counters.tcp(edge);
-  series.opened++;
-  if (initial.length > 0) {
-    peer.write(initial);
-    series.sentBytes += initial.length;
-  }
-  const joined = splice(client, peer, {
-    idleTimeoutMs: tcpIdleTimeoutMs,
-    onBytes: (direction, bytes) => {
-      if (direction === "a-to-b") series.sentBytes += bytes;
-      else series.receivedBytes += bytes;
-    },
+  const { client, peer: server, endpoint, service, initial } = parts;
+  const { workload, version } = endpoint;
+  const joined = countedSplice(context.counters, {
+    client,
+    server,
+    initial,
+    edge: sourceEdge(context.table().node, { service, workload, version, flags: "-" }),
     onClose: () => {
       letGo();
-      series.closed++;
       endpoint.end(null);
     },
   });
@@ -148,31 +138,8 @@ function refuseTunnel(
   client: net.Socket,
   { service, version, reason }: { service: Service; version: string | null; reason: Failure },
 ): void {
-  const series = context.counters.tcp(
-    tunnelEdge(context, { service, workload: "unknown", version: version ?? "unknown", flags: reason.flag }),
-  );
-  series.opened++;
-  series.closed++;
+  const call = { service, workload: null, version, flags: reason.flag };
+  countRefused(context.counters, sourceEdge(context.table().node, call));
   context.log.line(`[devmesh] ${reason.flag} connection to ${service.config.name} reset: ${reason.reason}`);
   resetStream(client);
-}
-
-function tunnelEdge(
-  context: ProxyContext,
-  to: { service: Service; workload: string; version: string; flags: string },
-): Edge {
-  const { node } = context.table();
-  return {
-    reporter: "source",
-    sourceWorkload: node.workload,
-    sourceService: node.service,
-    sourceVersion: node.version ?? "unknown",
-    sourcePrincipal: node.identity,
-    destinationWorkload: to.workload,
-    destinationService: to.service.config.name,
-    destinationVersion: to.version,
-    destinationPrincipal: to.service.config.identity,
-    security: to.workload === "unknown" ? "unknown" : "mutual_tls",
-    flags: to.flags,
-  };
 }

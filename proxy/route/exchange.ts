@@ -7,7 +7,7 @@ import type { ServerStream, ServerStreamEvents } from "../http/stream.ts";
 import type { AccessLog } from "../telemetry/access-log.ts";
 import type { Counters } from "../telemetry/counters.ts";
 import { Attempt } from "./attempt.ts";
-import { recordExchange } from "./record.ts";
+import { recordRequest } from "./record.ts";
 import { replyTo } from "./replies.ts";
 import { retryAfterFailure, retryAfterResponse } from "./retry.ts";
 import type { Routing, Target } from "./routing.ts";
@@ -261,7 +261,18 @@ export class Exchange implements ServerStreamEvents {
     this.#attempt?.close(reason);
     this.#attempt = null;
     this.#replay = null;
-    recordExchange(this, { flags, reason }, this.#deps);
+    this.#record(flags, reason);
+  }
+
+  #record(flags: string, reason: Failure | null): void {
+    const { routing, startMs, durationMs, status, requestBytes, responseBytes, retries } = this;
+    const target = this.tried.at(-1) ?? null;
+    const { cluster, routeName } = routing;
+    const edge = routing.edge(target, flags);
+    const upstreamHost = target?.host ?? "-";
+    const sizes = { requestBytes, responseBytes, retries };
+    const outcome = { edge, cluster, routeName, upstreamHost, status, failure: reason, startMs, durationMs, ...sizes };
+    recordRequest(this.stream, outcome, this.#deps);
   }
 }
 

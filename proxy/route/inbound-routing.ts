@@ -3,6 +3,7 @@ import type { Edge } from "../contract/report.ts";
 import { type Failure, failure, unprocessed } from "../http/failure.ts";
 import type { OutgoingRequest, Peer } from "../http/stream.ts";
 import type { Application } from "../upstream/application.ts";
+import { destinationEdge } from "./edges.ts";
 import type { Routing, Target } from "./routing.ts";
 import type { Table } from "./table.ts";
 
@@ -47,27 +48,6 @@ export class InboundRouting implements Routing {
   }
 
   edge(_target: Target | null, flags: string): Edge {
-    return inboundEdge(this.#table, this.#peer, flags);
+    return destinationEdge(this.#table, this.#peer, flags);
   }
-}
-
-/** Source labels of a call that came in: from the peer's certificate, and from its address where the mesh knows that. */
-export function inboundEdge(table: Table, peer: Peer, flags: string): Edge {
-  const { node } = table;
-  const known = table.byAddress.get(peer.address);
-  const endpoint = known?.service.endpoints.find((candidate) => candidate.id === known.endpointId);
-  const isKnown = endpoint !== undefined && peer.identity === known?.service.config.identity;
-  return {
-    reporter: "destination",
-    sourceWorkload: isKnown ? endpoint.workload : "unknown",
-    sourceService: peer.identity === null ? "unknown" : peer.identity.slice(peer.identity.lastIndexOf("/") + 1),
-    sourceVersion: (isKnown ? endpoint.version : null) ?? "unknown",
-    sourcePrincipal: peer.identity ?? "unknown",
-    destinationWorkload: node.workload,
-    destinationService: node.service,
-    destinationVersion: node.version ?? "unknown",
-    destinationPrincipal: node.identity,
-    security: peer.identity === null ? "none" : "mutual_tls",
-    flags,
-  };
 }

@@ -5,6 +5,7 @@ import type { OutgoingRequest } from "../http/stream.ts";
 import type { Endpoints } from "../upstream/endpoints.ts";
 import type { Decision } from "./decide.ts";
 import type { Destination } from "./destination.ts";
+import { sourceEdge } from "./edges.ts";
 import type { Routing, Target } from "./routing.ts";
 import type { Table } from "./table.ts";
 
@@ -64,21 +65,9 @@ export class OutboundRouting implements Routing {
   }
 
   edge(target: Target | null, flags: string): Edge {
-    const { node } = this.#deps.table();
     const { service, version } = this.#decision.destination;
-    return {
-      reporter: "source",
-      sourceWorkload: node.workload,
-      sourceService: node.service,
-      sourceVersion: node.version ?? "unknown",
-      sourcePrincipal: node.identity,
-      destinationWorkload: target?.workload ?? "unknown",
-      destinationService: service.config.name,
-      destinationVersion: target?.version ?? version ?? "unknown",
-      destinationPrincipal: target === null ? "unknown" : service.config.identity,
-      security: target === null ? "unknown" : "mutual_tls",
-      flags,
-    };
+    const workload = target?.workload ?? null;
+    return sourceEdge(this.#deps.table().node, { service, workload, version: target?.version ?? version, flags });
   }
 }
 

@@ -7,8 +7,8 @@ import type { Action } from "./plan.ts";
 
 /** Each starts a container or two: more at once only makes all of them slower. */
 const keysAtOnceMax = 8;
-/** Background work starts only while less than this runs. */
-const backgroundAtOnceMax = 2;
+/** Background work waits until nothing has been started for so long: while a project comes up it would only slow that down. */
+const quietMs = 1_000;
 /** Containers whose /etc/hosts is known to be clean; a forgotten one is cleaned once more. */
 const hostsCleanedMax = 4096;
 
@@ -23,13 +23,22 @@ export interface ActionRunnerOptions extends PerformContext {
   readonly onSettled: () => void;
 }
 
+interface Group {
+  readonly key: string;
+  readonly actions: readonly Action[];
+}
+
 export class ActionRunner {
   readonly #options: ActionRunnerOptions;
   readonly #attempts: Attempts;
   readonly #running = new Map<string, Promise<void>>();
   readonly #retries = new Map<string, NodeJS.Timeout>();
   readonly #hostsCleaned = new Set<string>();
-  #waiting: { readonly key: string; readonly actions: readonly Action[] }[] = [];
+  #waiting: Group[] = [];
+  #background: Group[] = [];
+  /** When the last work that somebody waits for was started or done. */
+  #busyAtMs = Number.NEGATIVE_INFINITY;
+  #quietTimer: NodeJS.Timeout | null = null;
   #isClosed = false;
 
   constructor(options: ActionRunnerOptions) {
@@ -53,17 +62,19 @@ export class ActionRunner {
     for (const key of this.#attempts.keys()) {
       if (!byKey.has(key) && !this.#running.has(key)) this.#attempts.onWell(key);
     }
-    this.#waiting = []; // The newer plan knows better than what waits of the older.
+    // The newer plan knows better than what waits of the older.
+    this.#waiting = [];
+    this.#background = [];
     for (const [key, actions] of byKey) {
       if (this.#running.has(key)) continue;
       const waitMs = this.#attempts.waitMs(key, actions);
       if (waitMs > 0) this.#retryIn(key, waitMs);
-      else this.#waiting.push({ key, actions });
+      else (isBackground(actions) ? this.#background : this.#waiting).push({ key, actions });
     }
     this.#pump();
   }
 
-  /** Resolves when nothing runs or waits for the key. */
+  /** Resolves when nothing runs or waits for the key, background work apart. */
   async settled(key: string): Promise<void> {
     for (;;) {
       const running = this.#running.get(key);
@@ -77,6 +88,8 @@ export class ActionRunner {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#waiting = [];
+    this.#background = [];
+    if (this.#quietTimer !== null) clearTimeout(this.#quietTimer);
     for (const timer of this.#retries.values()) clearTimeout(timer);
     await Promise.all(this.#running.values());
   }
@@ -87,18 +100,40 @@ export class ActionRunner {
 
   #pump(): void {
     while (this.#running.size < keysAtOnceMax) {
-      const next = this.#waiting[0];
-      if (next === undefined || (isBackground(next.actions) && this.#running.size >= backgroundAtOnceMax)) return;
-      this.#waiting.shift();
-      const { key, actions } = next;
-      const work = this.#run(key, actions).then(() => {
-        this.#running.delete(key);
-        if (this.#isClosed) return;
-        this.#pump();
-        this.#options.onSettled();
+      const next = this.#waiting.shift();
+      if (next === undefined) break;
+      this.#busyAtMs = this.#options.now();
+      this.#begin(next, () => {
+        this.#busyAtMs = this.#options.now();
       });
-      this.#running.set(key, work);
     }
+    this.#pumpBackground();
+  }
+
+  /** One at a time, and only in quiet times. */
+  #pumpBackground(): void {
+    if (this.#running.size > 0 || this.#background.length === 0) return;
+    const waitMs = this.#busyAtMs + quietMs - this.#options.now();
+    if (waitMs <= 0) {
+      const next = this.#background.shift();
+      if (next !== undefined) this.#begin(next, () => undefined);
+      return;
+    }
+    this.#quietTimer ??= setTimeout(() => {
+      this.#quietTimer = null;
+      this.#pumpBackground();
+    }, Math.ceil(waitMs));
+  }
+
+  #begin({ key, actions }: Group, onEnd: () => void): void {
+    const work = this.#run(key, actions).then(() => {
+      this.#running.delete(key);
+      onEnd();
+      if (this.#isClosed) return;
+      this.#pump();
+      this.#options.onSettled();
+    });
+    this.#running.set(key, work);
   }
 
   /** Never rejects. */
@@ -152,7 +187,7 @@ export class ActionRunner {
   }
 }
 
-/** Nobody waits for it, and it costs a container: a service's start goes first. Plans have these last. */
+/** Nobody waits for it, and it costs a container. */
 function isBackground(actions: readonly Action[]): boolean {
   return actions.every(({ kind }) => kind === "clean-hosts");
 }

@@ -136,13 +136,14 @@ export class ControlPlane {
     return { ...input, addresses: book.addresses, readySidecars: this.#readyWorkloads(world) };
   }
 
-  /** Application containers whose sidecar serves in the namespace that the container has now. */
+  /** Application containers that listen, and whose sidecar serves in the namespace that the container has now. */
   #readyWorkloads(world: World): ReadonlySet<string> {
     const startedAt = new Map(world.containers.map((container) => [container.id, container.startedAt]));
     const ready = this.#deps.fleet
       .statuses()
       .filter(
-        ({ own, isReady }) => own.kind === "sidecar" && isReady && startedAt.get(own.owner) === own.ownerStartedAt,
+        ({ own, isReady, listens }) =>
+          own.kind === "sidecar" && isReady && listens !== false && startedAt.get(own.owner) === own.ownerStartedAt,
       );
     return new Set(ready.map(({ own }) => own.owner));
   }

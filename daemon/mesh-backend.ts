@@ -11,7 +11,11 @@ import { buildStatus, notReady, type StatusInput } from "./status.ts";
 import { meshRegistry } from "./telemetry/metrics.ts";
 
 /** `quiesce` stops all work on Docker, the file and the proxies, before `down` undoes it. */
-export function meshBackend(parts: DaemonParts, mesh: MeshParts, quiesce: () => Promise<void>): MeshBackend {
+export function meshBackend(
+  parts: DaemonParts,
+  mesh: MeshParts & { held(): ReadonlySet<string> },
+  quiesce: () => Promise<void>,
+): MeshBackend {
   const { options } = parts;
   const { docker, identity, world, plane, loop, telemetry, fleet, runner, source, events } = mesh;
   const startedAtMs = Date.now() - performance.now();
@@ -31,6 +35,7 @@ export function meshBackend(parts: DaemonParts, mesh: MeshParts, quiesce: () => 
     isConnected: world.isConnected,
     proxies: fleet.statuses(),
     failures: runner.failures,
+    held: mesh.held(),
     traffic: telemetry.traffic,
     now: performance.now(),
     events,
@@ -62,6 +67,7 @@ export function meshBackend(parts: DaemonParts, mesh: MeshParts, quiesce: () => 
     down: async (onStep) => {
       await quiesce();
       await removeMesh(parts, docker, { identity, onStep });
+      parts.onRemoved();
     },
   };
 }

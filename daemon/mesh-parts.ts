@@ -126,7 +126,7 @@ function openFleet({ parts, docker, adoption, authority, epochs, telemetry, life
     onGone: (own) => telemetry.forget(own.id),
     onChange: () => {
       // An ack changes only what is shown; who serves is a matter for every proxy.
-      const now = [...fleet.readySidecars()].sort().join();
+      const now = [...fleet.servingSidecars()].sort().join();
       if (now !== ready) onReady();
       ready = now;
       backend.changed();

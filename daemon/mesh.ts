@@ -23,6 +23,8 @@ import { writeJson } from "./state/store.ts";
 const firstListMs = 20_000;
 /** Running proxies that have not spoken by then count as not serving until they do. */
 const adoptMs = 2_500;
+/** Rounds of the loop in which a held container gets its sidecar; the gate has its own limit in time. */
+const attachRoundsMax = 100;
 
 export interface OpenedMesh {
   /** Lets go of everything; proxies serve on. */
@@ -90,7 +92,7 @@ async function open(parts: DaemonParts, closers: Closers): Promise<void> {
     await gate.close();
     await quiesce(mesh);
   };
-  backend.open(meshBackend(parts, mesh, down));
+  backend.open(meshBackend(parts, { ...mesh, held: () => gate.held }, down));
 }
 
 /** Network, sidecars and gateways; the gateways are waited for, since a busy host port ends a first start. */
@@ -126,11 +128,17 @@ function openGate({ docker, world, plane, loop, runner, fleet }: MeshParts, log:
     shouldHold: (container) => plane.wantsHold(container),
     attach: async (container) => {
       await world.refresh([container.id]);
-      await loop.settled();
-      await runner.settled(container.id);
-      return sidecarOf(container);
+      // After a restart the key's first turn may be the removal of the old sidecar; the new one then comes with the next.
+      for (let round = 0; round < attachRoundsMax; round++) {
+        await loop.settled();
+        await runner.settled(container.id);
+        const sidecar = sidecarOf(container);
+        if (sidecar !== null || runner.failures.has(container.id)) return sidecar;
+      }
+      return null;
     },
     waitReady: (sidecarId, timeoutMs) => fleet.waitReady(sidecarId, timeoutMs),
+    onReleased: () => loop.signal(),
   });
 }
 

@@ -23,6 +23,8 @@ export interface StatusInput {
   readonly proxies: readonly ProxyStatus[];
   /** By application container's id, gateway's key, or "network". */
   readonly failures: ReadonlyMap<string, ActionFailure>;
+  /** Ids of containers that are frozen until their sidecar is ready. */
+  readonly held: ReadonlySet<string>;
   readonly traffic: Traffic;
   /** The clock that `traffic` is fed with. */
   readonly now: number;
@@ -69,6 +71,7 @@ export function notReady(input: Omit<StatusInput, "traffic" | "now" | "events">)
     const { sidecar, isSynced, reason } = workloadView(running, null, input);
     if (sidecar !== "ready") missing.push(`${container}: ${reason || `sidecar ${sidecar}`}`);
     else if (!isSynced) missing.push(`${container}: ${reason || "not in sync yet"}`);
+    else if (input.held.has(containerId)) missing.push(`${container}: frozen until its sidecar is ready`);
   }
   for (const gateway of applied.compiled.gateways) {
     const { state, reason, listen } = gatewayView(gateway, input);
@@ -130,7 +133,10 @@ function sidecarState(
   failure: ActionFailure | undefined,
 ): Pick<WorkloadView, "sidecar" | "reason"> {
   if (!isWanted) return { sidecar: "none", reason: "" };
-  if (proxy?.isReady === true) return { sidecar: "ready", reason: proxy.isSynced ? "" : proxy.reason };
+  if (proxy?.isReady === true) {
+    const idle = proxy.listens === false ? "its application listens on none of its ports, and takes no traffic" : "";
+    return { sidecar: "ready", reason: proxy.isSynced ? idle : proxy.reason || idle };
+  }
   if (failure !== undefined) return { sidecar: "failed", reason: failure.reason };
   return { sidecar: "starting", reason: proxy?.reason ?? "" };
 }

@@ -25,6 +25,8 @@ export class Engine {
     random: Random;
     /** After each swap: the resolver's names, a gateway's listeners. */
     onApplied: (table: Table) => void;
+    /** A connection to the application behind this proxy was refused. */
+    onRefused?: () => void;
   }) {
     this.#splits = new Splits(deps.random);
     this.#onApplied = deps.onApplied;
@@ -35,7 +37,7 @@ export class Engine {
     this.context = {
       table: () => this.table,
       endpoints,
-      applications: new Applications(),
+      applications: new Applications(deps.onRefused),
       identity: deps.identity,
       counters: deps.counters,
       log: deps.log,

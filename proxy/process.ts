@@ -23,6 +23,8 @@ export class ProxyProcess {
   readonly #stop: () => void;
   #engine: Engine | null = null;
   #isReady = false;
+  #listens: boolean | null = null;
+  #control: ControlServer | null = null;
 
   constructor(boot: string) {
     this.#boot = boot;
@@ -37,11 +39,18 @@ export class ProxyProcess {
     return this.#isReady;
   }
 
-  engine(onApplied: (table: Table) => void): Engine {
+  /** `onRefused`: a connection to the application was refused. */
+  engine(onApplied: (table: Table) => void, onRefused?: () => void): Engine {
     const { identity, counters, log } = this;
     const random = seededRandom(Number.parseInt(this.#boot.slice(0, 8), 16));
-    this.#engine = new Engine({ identity, counters, log, random, onApplied });
+    this.#engine = new Engine({ identity, counters, log, random, onApplied, ...(onRefused && { onRefused }) });
     return this.#engine;
+  }
+
+  /** Whether the application listens on one of its ports; null: not known. The daemon is told. */
+  setListens(listens: boolean | null): void {
+    this.#listens = listens;
+    this.#control?.sendApplication(listens);
   }
 
   /** Opens the control channel; `serve` runs once, when the first config and the first certificate are there. */
@@ -55,6 +64,7 @@ export class ProxyProcess {
         boot: this.#boot,
         publicKey: this.identity.publicKeySpki,
         certificateNotAfterMs: this.identity.notAfterMs,
+        listens: this.#listens,
       }),
       apply: (config) => {
         engine.apply(config);
@@ -67,6 +77,7 @@ export class ProxyProcess {
       onReportDropped: () => this.counters.count("reportsDropped"),
       log: (line) => this.log.line(line),
     });
+    this.#control = control;
     await control.listen();
     await Promise.race([this.stopped, Promise.all([firstConfig, this.identity.installed])]);
     if (!engine.isConfigured || !this.identity.isInstalled) return;

@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { dropPrivileges } from "./capture/drop-privileges.ts";
 import { installRules } from "./capture/install-rules.ts";
+import { listeningPorts } from "./capture/listening.ts";
 import { loadOriginalDestination, originalDestination } from "./capture/original-destination.ts";
 import { dnsPort, dockerDns, healthPort, inboundPort, outboundPort, peerPort } from "./capture/ports.ts";
 import { Resolver } from "./dns/resolver.ts";
@@ -17,6 +18,7 @@ import type { ProxyOptions } from "./options.ts";
 import { ProxyProcess } from "./process.ts";
 import { alpnPeers } from "./tls/alpn.ts";
 import { createPeerServer, type PeerServer } from "./tls/peer-server.ts";
+import { ApplicationWatch } from "./upstream/application-watch.ts";
 
 const loopback = "127.0.0.1";
 const everywhere = "0.0.0.0";
@@ -29,7 +31,17 @@ export async function runSidecar(options: ProxyOptions, boot: string): Promise<v
     upstream: dockerDns,
     log: (line) => log.line(line),
   });
-  const engine: Engine = proxy.engine((table) => resolver.setTable(resolverNames(table)));
+  const watch = new ApplicationWatch({
+    listening: listeningPorts,
+    onChange: (listens) => proxy.setListens(listens),
+  });
+  const engine: Engine = proxy.engine(
+    (table) => {
+      resolver.setTable(resolverNames(table));
+      watch.follow([...(table.acceptance?.ports.keys() ?? [])]);
+    },
+    () => watch.refused(),
+  );
   const { context } = engine;
   const connections = new Connections();
   const deps = { context, originalDestination, connections };

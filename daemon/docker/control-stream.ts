@@ -6,7 +6,8 @@ import type { Engine } from "./engine.ts";
 
 /** Where the proxy listens, in the sidecar's tmpfs. */
 export const controlSocketPath = "/run/devmesh/control.sock";
-const bridgeCommand = ["socat", "-", `UNIX-CONNECT:${controlSocketPath}`];
+/** socat tries again by itself while the proxy starts: another exec costs 100 ms. */
+const bridgeCommand = ["socat", "-", `UNIX-CONNECT:${controlSocketPath},retry=75,interval=0.02`];
 const openTimeoutMs = 10_000;
 /** Of socat's messages, for the error. */
 const stderrBytesMax = 4096;

@@ -35,6 +35,8 @@ export interface HoldGateOptions {
   readonly attach: (container: Container) => Promise<string | null>;
   /** True when the proxy was ready within the time. */
   readonly waitReady: (sidecarId: string, timeoutMs: number) => Promise<boolean>;
+  /** One that was held runs again, or turned out not to be held. */
+  readonly onReleased?: () => void;
 }
 
 export class HoldGate {
@@ -71,7 +73,10 @@ export class HoldGate {
     if (this.#held.has(id) || this.#abort.signal.aborted) return;
     const work = this.#hold(id)
       .catch((error: unknown) => this.#options.log.warn({ id, err: error }, "a container could not be held"))
-      .finally(() => this.#held.delete(id));
+      .finally(() => {
+        this.#held.delete(id);
+        this.#options.onReleased?.();
+      });
     this.#held.set(id, work);
   }
 

@@ -93,11 +93,11 @@ export class Fleet implements AsyncDisposable {
     return member === undefined ? null : { own: member.own, ...member.session.status };
   }
 
-  /** Own ids of sidecars that serve. */
-  readySidecars(): ReadonlySet<string> {
+  /** Own ids of sidecars that serve, and whose application does. */
+  servingSidecars(): ReadonlySet<string> {
     return new Set(
       this.statuses()
-        .filter(({ own, isReady }) => own.kind === "sidecar" && isReady)
+        .filter(({ own, isReady, listens }) => own.kind === "sidecar" && isReady && listens !== false)
         .map(({ own }) => own.id),
     );
   }

@@ -63,10 +63,12 @@ const message = z.discriminatedUnion("t", [
     publicKey: z.string().max(4096),
     configHash: hash.nullable(),
     certificateNotAfterMs: z.number().nullable(),
+    listens: z.boolean().nullable().optional(),
   }),
   z.object({ t: z.literal("ack"), hash, ready: z.boolean() }),
   z.object({ t: z.literal("nack"), hash, current: hash.nullable(), reason: z.string().max(16_384) }),
   z.object({ t: z.literal("ready") }),
+  z.object({ t: z.literal("application"), listens: z.boolean().nullable() }),
   z.object({ t: z.literal("report"), report }),
   z.object({ t: z.literal("pong"), n: z.number() }),
 ]);

@@ -49,6 +49,8 @@ export interface SessionStatus {
   readonly state: "connecting" | "connected" | "incompatible";
   /** It said so and acked a config. Outlives a lost channel: a proxy serves on without its daemon. */
   readonly isReady: boolean;
+  /** Whether its application listens on one of its ports; null: not known. Outlives a lost channel too. */
+  readonly listens: boolean | null;
   /** Of the config in force, or null. */
   readonly configHash: string | null;
   readonly desiredHash: string | null;
@@ -76,6 +78,7 @@ export class ProxySession implements AsyncDisposable {
   #hello: Hello | null = null;
   #saidReady = false;
   #hasConfig = false;
+  #listens: boolean | null = null;
   #isResumed = false;
   #wasGreeted = false;
   #reason = "not connected yet";
@@ -116,6 +119,7 @@ export class ProxySession implements AsyncDisposable {
     return {
       state: this.#isIncompatible ? "incompatible" : isConnected ? "connected" : "connecting",
       isReady: this.#saidReady && this.#hasConfig,
+      listens: this.#listens,
       configHash,
       desiredHash,
       isSynced: isConnected && desiredHash !== null && this.#acked?.hash === desiredHash,
@@ -226,6 +230,10 @@ export class ProxySession implements AsyncDisposable {
         this.#saidReady = true;
         this.#deps.onChange();
         return;
+      case "application":
+        this.#listens = message.listens;
+        this.#deps.onChange();
+        return;
       case "report":
         this.#deps.onReport(message.report, this.#isResumed);
         // What comes after the first report has been counted under our eyes.
@@ -257,6 +265,7 @@ export class ProxySession implements AsyncDisposable {
     const isServing = hello.configHash !== null && hello.certificateNotAfterMs !== null;
     this.#saidReady = isServing;
     this.#hasConfig = hello.configHash !== null;
+    this.#listens = hello.listens ?? null;
     this.#refused = null;
     this.#mustBeFull = false;
     this.#ping(stream);

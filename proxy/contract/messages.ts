@@ -28,11 +28,15 @@ export type FromProxy =
       readonly configHash: string | null;
       /** Wall clock end of the certificate in use, or null. */
       readonly certificateNotAfterMs: number | null;
+      /** As in `application`, as it is known now. */
+      readonly listens?: boolean | null | undefined;
     }
   | { readonly t: "ack"; readonly hash: string; readonly ready: boolean }
   /** The config in force is still `current`. `reason` is for people. */
   | { readonly t: "nack"; readonly hash: string; readonly current: string | null; readonly reason: string }
   /** Everything it listens on is bound, the certificate is in place, the first config is applied. */
   | { readonly t: "ready" }
+  /** Whether the application listens on at least one of its ports; null: it has none that are known. Told at each change. */
+  | { readonly t: "application"; readonly listens: boolean | null }
   | { readonly t: "report"; readonly report: Report }
   | { readonly t: "pong"; readonly n: number };

@@ -23,7 +23,7 @@ export interface ControlServerOptions {
   /** Of the unix socket. A stale one is removed. */
   readonly path: string;
   /** What the hello says beside the contract and the config in force. */
-  readonly hello: () => Pick<Hello, "boot" | "publicKey" | "certificateNotAfterMs">;
+  readonly hello: () => Pick<Hello, "boot" | "publicKey" | "certificateNotAfterMs" | "listens">;
   /** Builds and swaps in a whole config. A throw leaves the last good one in force and is told to the daemon. */
   readonly apply: (config: ProxyConfig) => void;
   readonly onCertificate: (certificate: Certificate) => void;
@@ -81,6 +81,11 @@ export class ControlServer implements AsyncDisposable {
   /** Says `ready`, to the daemon that is connected now. */
   sendReady(): void {
     this.#active?.send({ t: "ready" });
+  }
+
+  /** Says whether the application listens. */
+  sendApplication(listens: boolean | null): void {
+    this.#active?.send({ t: "application", listens });
   }
 
   /** One report now, as the timer does; for the last one before the end. */

@@ -68,7 +68,7 @@ export class Application {
   /** Index of the address that answered last. */
   #preferred = 0;
 
-  constructor(options: { port: number; addresses: readonly string[]; workload: string }) {
+  constructor(options: { port: number; addresses: readonly string[]; workload: string; onRefused: () => void }) {
     this.port = options.port;
     this.addresses = options.addresses;
     const attempts = options.addresses.length - 1;
@@ -81,6 +81,7 @@ export class Application {
           workload: options.workload,
           onEnd: (target, failure) => {
             if (failure === null) this.#preferred = this.#targets.indexOf(target);
+            else if (failure.flag === "UF") options.onRefused();
           },
         }),
     );
@@ -100,13 +101,19 @@ export class Application {
 /** Applications by port and addresses, kept across reloads. */
 export class Applications {
   readonly #known = new Map<string, Application>();
+  /** A connection to the application was refused, or did not come about. */
+  readonly onRefused: () => void;
+
+  constructor(onRefused: () => void = () => undefined) {
+    this.onRefused = onRefused;
+  }
 
   get(options: { port: number; addresses: readonly string[]; workload: string }): Application {
     const key = `${options.port}|${options.addresses.join()}`;
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     if (this.#known.size >= poolsMax) this.close();
-    const application = new Application(options);
+    const application = new Application({ ...options, onRefused: this.onRefused });
     this.#known.set(key, application);
     return application;
   }

@@ -98,6 +98,7 @@ async function start(text: string | null, { lastGood, composeServices = null }: 
       isConnected: true,
       proxies: fleet.statuses(),
       failures: new Map(),
+      held: new Set(),
       traffic: new Traffic(),
       now: 0,
       events,

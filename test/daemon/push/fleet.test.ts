@@ -43,7 +43,7 @@ test("waitReady waits for a sidecar that is not known yet", async () => {
   fleet.follow([sidecar]);
   fleet.push(new Map([[sidecar.owner, configOf("cart")]]));
   expect(await waiting).toBe(true);
-  expect([...fleet.readySidecars()]).toEqual([sidecar.id]);
+  expect([...fleet.servingSidecars()]).toEqual([sidecar.id]);
 });
 
 test("waitReady gives up at its time", async () => {

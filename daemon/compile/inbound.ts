@@ -16,7 +16,7 @@ export interface InboundContext {
 
 export function inboundOf(service: Service, { container }: Workload, context: InboundContext): InboundConfig {
   const gateways = container.networks.map(({ gateway }) => gateway);
-  const subnets = container.networks.map(({ subnet }) => subnet);
+  const subnets = container.networks.map(subnetOf);
   return {
     mtls: mtlsOf(service, context.spec),
     ports: service.ports,
@@ -29,6 +29,14 @@ export function inboundOf(service: Service, { container }: Workload, context: In
 
 export function mtlsOf(service: Service, spec: Spec): MtlsMode {
   return service.spec?.mtls ?? spec.mtls;
+}
+
+/**
+ * A network that Docker has not described yet (or any more) may be anything: only its gateway is then surely no neighbour.
+ * Without this, every neighbour on it would pass for `outside`.
+ */
+function subnetOf({ subnet, address }: Workload["container"]["networks"][number]): string {
+  return subnet === "" && address !== "" ? "0.0.0.0/0" : subnet;
 }
 
 function allowConfig({ from, methods, paths }: AllowSpec, context: InboundContext): AllowConfig {

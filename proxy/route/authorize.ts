@@ -86,11 +86,12 @@ function ruleAllows(rule: AllowConfig, principal: string | null, http: Call["htt
   if (rule.methods.length > 0 && !rule.methods.includes(http.method)) return false;
   if (rule.paths.length === 0) return true;
   const path = pathOf(http.target);
-  // "/charge/../admin" is another path to the application than to a prefix match, so it fits no path rule at all.
+  // "/charge/../admin" is another path to the application than to a prefix match, so it fits no path rule at all. The same
+  // goes for "/charge/..;x/admin": Java's servlet containers cut path parameters off before they resolve the dots.
   return !dotSegment.test(path) && rule.paths.some((pattern) => pathFits(pattern, path));
 }
 
-const dotSegment = /(?:^|[/\\])(?:\.|%2e){1,2}(?:[/\\]|%2f|%5c|$)|%2f|%5c|\\/i;
+const dotSegment = /(?:^|\/)(?:\.|%2e){1,2}(?:[/;]|%3b|$)|%2f|%5c|\\/i;
 
 /** Istio's four forms: exact, `prefix*`, `*suffix`, `*` (non-empty). */
 export function pathFits(pattern: string, path: string): boolean {

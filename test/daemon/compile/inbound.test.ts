@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { ServiceSpec, Spec } from "../../../daemon/spec/spec.ts";
+import { buildAcceptance, isOutside } from "../../../proxy/route/authorize.ts";
 import { worldOf } from "../../support/world.ts";
 import { compiled, gateway, origin, proxyOf, service, spec } from "./support.ts";
 
@@ -36,6 +37,24 @@ test("published container ports are listed once, and the networks that tell who 
       subnets: ["10.99.0.0/16", "172.20.0.0/16", "172.21.0.0/16"],
     },
   });
+});
+
+test("nobody but the gateway is outside while Docker does not say what subnet a network has", () => {
+  const unsure = {
+    ...world,
+    containers: world.containers.map((container) => ({
+      ...container,
+      networks: container.networks.map((network) =>
+        network.network === "shop_y" ? { ...network, subnet: "" } : network,
+      ),
+    })),
+  };
+  const config = proxyOf(compiled({ world: unsure, spec: spec({ services: [service("a", {})] }) }), "shop-a-1");
+  if (config.inbound === null) throw new Error("a has no inbound config");
+  const acceptance = buildAcceptance(config.node, config.inbound);
+  const isFromOutside = (address: string) => isOutside(acceptance, { identity: null, address, port: 8080 });
+  expect(isFromOutside("172.21.0.9")).toBe(false);
+  expect(isFromOutside("172.21.0.1")).toBe(true);
 });
 
 test("allow names become identities of the trust domain, words stay", () => {

@@ -1,7 +1,7 @@
 // What was admitted goes to the application: requests through the exchange, connections as a splice. Policy is asked for
 // each, so that a reload reaches connections that are open.
 import net from "node:net";
-import type { Failure } from "../http/failure.ts";
+import { type Failure, failure } from "../http/failure.ts";
 import type { Peer, ServerStream } from "../http/stream.ts";
 import { type Acceptance, admit, authorize } from "../route/authorize.ts";
 import { destinationEdge } from "../route/edges.ts";
@@ -18,6 +18,9 @@ export interface Arrival {
   readonly addresses: readonly string[];
 }
 
+/** A reload may have taken the service away while the connection was open. */
+const nothingIn = failure("-", 403, "rbac_access_denied_matched_policy[none]", "this proxy takes nothing in");
+
 export function serveRequest(context: ProxyContext, stream: ServerStream, { peer, port, addresses }: Arrival): void {
   const table = context.table();
   const reason = denial(table.acceptance, { peer, port, head: stream.head });
@@ -33,7 +36,7 @@ function denial(
   acceptance: Acceptance | null,
   { peer, port, head }: { peer: Peer; port: number; head: { method: string; target: string } },
 ): Failure | null {
-  if (acceptance === null) return null;
+  if (acceptance === null) return nothingIn;
   const parts = { identity: peer.identity, address: peer.address, port };
   return admit(acceptance, parts) ?? authorize(acceptance, { ...parts, http: head });
 }
@@ -46,7 +49,7 @@ export function serveConnection(
   const table = context.table();
   const { acceptance } = table;
   const call = { identity: peer.identity, address: peer.address, port, http: null };
-  const reason = acceptance === null ? null : authorize(acceptance, call);
+  const reason = acceptance === null ? nothingIn : authorize(acceptance, call);
   if (reason !== null) {
     refuseConnection(context, client, { peer, reason });
     return;

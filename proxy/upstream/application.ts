@@ -12,7 +12,7 @@ import type { Target } from "../route/routing.ts";
 const idleMs = 60_000;
 /** Local: a connect that takes longer means that the application's accept queue is full. */
 const connectTimeoutMs = 10_000;
-/** Ports times addresses; beyond it the pools are closed and begun anew. */
+/** Ports times addresses; beyond it the one that was not asked for the longest goes, once its requests are answered. */
 const poolsMax = 1024;
 
 class ApplicationTarget implements Target {
@@ -51,6 +51,10 @@ class ApplicationTarget implements Target {
 
   end(failure: Failure | null): void {
     this.#onEnd(this, failure);
+  }
+
+  drain(): void {
+    this.#pool.drain();
   }
 
   close(): void {
@@ -93,6 +97,10 @@ export class Application {
     return this.#targets.find((target) => !tried.includes(target)) ?? preferred ?? null;
   }
 
+  drain(): void {
+    for (const target of this.#targets) target.drain();
+  }
+
   close(): void {
     for (const target of this.#targets) target.close();
   }
@@ -111,8 +119,12 @@ export class Applications {
   get(options: { port: number; addresses: readonly string[]; workload: string }): Application {
     const key = `${options.port}|${options.addresses.join()}`;
     const known = this.#known.get(key);
-    if (known !== undefined) return known;
-    if (this.#known.size >= poolsMax) this.close();
+    if (known !== undefined) {
+      this.#known.delete(key);
+      this.#known.set(key, known);
+      return known;
+    }
+    this.#makeRoom();
     const application = new Application({ ...options, onRefused: this.onRefused });
     this.#known.set(key, application);
     return application;
@@ -121,5 +133,14 @@ export class Applications {
   close(): void {
     for (const application of this.#known.values()) application.close();
     this.#known.clear();
+  }
+
+  /** A caller that names many ports must not cut the requests of others. */
+  #makeRoom(): void {
+    for (const [key, application] of this.#known) {
+      if (this.#known.size < poolsMax) return;
+      application.drain();
+      this.#known.delete(key);
+    }
   }
 }

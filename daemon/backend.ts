@@ -1,5 +1,5 @@
 // What the API serves: while the daemon starts it only answers pings, then it shows and does what the mesh's parts can.
-import type { LogLine, LogQuery, Ping } from "./api/messages.ts";
+import type { DaemonPhase, LogLine, LogQuery, Ping } from "./api/messages.ts";
 import { Problem } from "./api/problem.ts";
 import type { ApiBackend } from "./api/server.ts";
 import type { StatusView } from "./api/view.ts";
@@ -7,17 +7,19 @@ import type { StatusView } from "./api/view.ts";
 export type MeshBackend = Omit<ApiBackend, "ping" | "onChange">;
 
 export class Backend implements ApiBackend {
-  readonly #ping: Ping;
+  readonly #ping: Omit<Ping, "phase">;
   readonly #listeners = new Set<() => void>();
   #mesh: MeshBackend | null = null;
+  #phase: DaemonPhase = "starting";
 
-  constructor(ping: Ping) {
+  constructor(ping: Omit<Ping, "phase">) {
     this.#ping = ping;
   }
 
-  /** From now on everything is answered. */
-  open(mesh: MeshBackend): void {
+  /** From now on everything is answered. One that only takes its mesh down is `ending` from the start. */
+  open(mesh: MeshBackend, phase: DaemonPhase = "open"): void {
     this.#mesh = mesh;
+    this.#phase = phase;
     this.changed();
   }
 
@@ -31,7 +33,7 @@ export class Backend implements ApiBackend {
   }
 
   ping(): Ping {
-    return this.#ping;
+    return { ...this.#ping, phase: this.#phase };
   }
 
   onChange(listener: () => void): () => void {
@@ -60,6 +62,8 @@ export class Backend implements ApiBackend {
   }
 
   async down(onStep: (text: string) => void): Promise<void> {
-    await this.#open.down(onStep);
+    const mesh = this.#open;
+    this.#phase = "ending";
+    await mesh.down(onStep);
   }
 }

@@ -5,8 +5,8 @@ import type { DaemonParts } from "./main.ts";
 import type { OpenedMesh } from "./mesh.ts";
 import { readInForce } from "./state/in-force.ts";
 
-/** The command that asked may have been interrupted before it said `down`. */
-const waitMs = 60_000;
+/** The command that asked may have been interrupted before it said `down`; an `up` waits for this daemon's end. */
+const waitMs = 10_000;
 
 export async function openForDown(parts: DaemonParts): Promise<OpenedMesh> {
   const { options, paths, backend } = parts;
@@ -16,17 +16,12 @@ export async function openForDown(parts: DaemonParts): Promise<OpenedMesh> {
   const refuse = (): never => {
     throw new Problem("DM0201", "this daemon only takes the mesh down", "start the mesh with devmesh up");
   };
-  backend.open({
-    status: refuse,
-    missing: refuse,
-    logs: refuse,
-    reload: refuse,
-    metrics: refuse,
-    down: async (onStep) => {
-      clearTimeout(timer);
-      await removeMesh(parts, docker, { identity: identityFor(parts, mesh), onStep });
-    },
-  });
+  const down = async (onStep: (text: string) => void): Promise<void> => {
+    clearTimeout(timer);
+    await removeMesh(parts, docker, { identity: identityFor(parts, mesh), onStep });
+    parts.onRemoved();
+  };
+  backend.open({ status: refuse, missing: refuse, logs: refuse, reload: refuse, metrics: refuse, down }, "ending");
   return {
     close: async () => {
       clearTimeout(timer);

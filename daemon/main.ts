@@ -1,4 +1,5 @@
 // Wires the daemon: lock, state, Docker, the fleet and the loop. No logic of its own lives here.
+import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import type { Logger } from "pino";
 import { type LockHolder, unlock } from "./api/lock.ts";
@@ -11,6 +12,7 @@ import { openForDown } from "./down.ts";
 import { openLog } from "./log-file.ts";
 import { openMesh } from "./mesh.ts";
 import { openStartReporter, type StartReporter } from "./start-reporter.ts";
+import { forgetState, removeStateFolder } from "./state/forget.ts";
 import { takeLock } from "./take-lock.ts";
 
 export interface DaemonParts {
@@ -21,6 +23,8 @@ export interface DaemonParts {
   readonly backend: Backend;
   /** Ends the daemon with this exit code. */
   end(code: number): void;
+  /** The whole mesh is gone: when the daemon has ended nothing of its state is kept. */
+  onRemoved(): void;
 }
 
 /** Runs a daemon in this process until `down` or a signal. The exit code; never throws. */
@@ -47,6 +51,7 @@ export async function runDaemon(options: DaemonOptions, reporter: StartReporter)
     return await runLocked({ options, paths, reporter, own: taken.own });
   } finally {
     unlock(paths.lock, taken.own);
+    await removeStateFolder(paths).catch(() => undefined);
   }
 }
 
@@ -59,6 +64,10 @@ async function runLocked({ options, paths, reporter, own }: Locked): Promise<num
   const log = openLog(paths.log, { level: process.env.DEVMESH_LOG_LEVEL ?? "info" });
   const ended = Promise.withResolvers<number>();
   const stopListening = endOnSignals(log, ended.resolve);
+  let isRemoved = false;
+  const onRemoved = (): void => {
+    isRemoved = true;
+  };
   const backend = new Backend({ pid: process.pid, version: options.version, mesh: options.project });
   const api = await ApiServer.listen({
     socket: paths.socket,
@@ -70,7 +79,7 @@ async function runLocked({ options, paths, reporter, own }: Locked): Promise<num
     log.info({ options }, "the daemon starts");
     // A signal during the start ends it as well.
     const open = options.isOnlyDown === true ? openForDown : openMesh;
-    const opening = open({ options, paths, log, reporter, backend, end: ended.resolve });
+    const opening = open({ options, paths, log, reporter, backend, end: ended.resolve, onRemoved });
     opening.catch(() => undefined);
     const early = await Promise.race([opening, ended.promise]);
     if (typeof early === "number") {
@@ -82,9 +91,12 @@ async function runLocked({ options, paths, reporter, own }: Locked): Promise<num
     const code = await ended.promise;
     await early.close();
     log.info({ code }, "the daemon ends");
+    if (isRemoved) await forgetState(paths, { isLogKept: false });
     return code;
   } catch (error) {
     log.error({ err: error }, "the daemon did not start");
+    // Where no mesh was up before, none is now.
+    if (!existsSync(paths.options)) await forgetState(paths, { isLogKept: true }).catch(() => undefined);
     throw error;
   } finally {
     stopListening();

@@ -1,6 +1,6 @@
 // Becomes the one daemon of a project: an older one that answers stays, one that hangs is ended first.
 import { findDaemon, replaceStale } from "./api/find-daemon.ts";
-import { type LockHolder, startTimeOf, tryLock } from "./api/lock.ts";
+import { type LockHolder, readLock, startTimeOf, tryLock } from "./api/lock.ts";
 import type { DaemonPaths } from "./api/paths.ts";
 import { Problem } from "./api/problem.ts";
 
@@ -14,6 +14,9 @@ export type Taken =
 export async function takeLock(paths: DaemonPaths, version: string): Promise<Taken> {
   const own = { pid: process.pid, startTime: startTimeOf(process.pid), socket: paths.socket, version };
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
+    // Without a lock one may still run: its state folder was removed under it.
+    const unlocked = readLock(paths.lock) === null ? await findDaemon(paths) : null;
+    if (unlocked?.kind === "running") return { kind: "running", holder: unlocked.holder };
     if (tryLock(paths.lock, own) === null) return { kind: "taken", own };
     const found = await findDaemon(paths);
     if (found.kind === "running") return { kind: "running", holder: found.holder };

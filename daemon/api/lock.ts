@@ -1,9 +1,10 @@
 // One daemon per project: a lock file with the holder's pid and start time, so that a reused pid is never taken for it.
 import { execFileSync } from "node:child_process";
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import * as z from "zod";
+import { makeFolder } from "./make-folder.ts";
 import { Problem } from "./problem.ts";
 
 const holderSchema = z.object({
@@ -32,7 +33,26 @@ export function readLock(file: string): LockHolder | null {
 
 /** Null when taken; else the living holder. Locks of dead processes are removed on the way. */
 export function tryLock(file: string, own: LockHolder): LockHolder | null {
-  mkdirForLock(file);
+  for (let attempt = 1; ; attempt++) {
+    mkdirForLock(file);
+    try {
+      return tryLockIn(file, own);
+    } catch (error) {
+      // A daemon that has just ended took its empty folder away under us.
+      const isGone = (error as NodeJS.ErrnoException).code === "ENOENT" && attempt < attemptsMax;
+      if (!isGone) throw lockProblem(error, file);
+    }
+  }
+}
+
+function lockProblem(error: unknown, file: string): unknown {
+  if (error instanceof Problem) return error;
+  const code = (error as NodeJS.ErrnoException).code;
+  return new Problem("DM0402", `cannot write ${file}: ${code ?? error}`, "see XDG_STATE_HOME");
+}
+
+/** Throws the file system's error. */
+function tryLockIn(file: string, own: LockHolder): LockHolder | null {
   const draft = `${file}.${own.pid}.draft`;
   try {
     writeFileSync(draft, `${JSON.stringify(own)}\n`, { mode: 0o600 });
@@ -43,12 +63,6 @@ export function tryLock(file: string, own: LockHolder): LockHolder | null {
       if (holder !== null && isAlive(holder)) return holder;
       removeStale(file, holder, own.pid);
     }
-  } catch (error) {
-    throw new Problem(
-      "DM0402",
-      `cannot write ${file}: ${(error as NodeJS.ErrnoException).code ?? error}`,
-      "see XDG_STATE_HOME",
-    );
   } finally {
     rmSync(draft, { force: true });
   }
@@ -57,7 +71,7 @@ export function tryLock(file: string, own: LockHolder): LockHolder | null {
 
 function mkdirForLock(file: string): void {
   try {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(file));
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     throw new Problem(

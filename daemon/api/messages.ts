@@ -37,4 +37,9 @@ export interface Ping {
   readonly pid: number;
   readonly version: string;
   readonly mesh: string;
+  /** Only `open` answers more than pings. Absent: a daemon of before there were phases, which is open. */
+  readonly phase?: DaemonPhase | undefined;
 }
+
+/** `ending`: it takes its mesh down and goes. */
+export type DaemonPhase = "starting" | "open" | "ending";

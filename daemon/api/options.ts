@@ -1,5 +1,6 @@
 // What a daemon is started with. Kept in the state folder, so that any command can revive it as it was.
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, realpathSync } from "node:fs";
+import { join } from "node:path";
 import * as z from "zod";
 
 export const daemonOptionsSchema = z.object({
@@ -33,6 +34,32 @@ export function dockerEnvOf(env: NodeJS.ProcessEnv): Record<string, string> {
       return value === undefined || value === "" ? [] : [[name, value]];
     }),
   );
+}
+
+/** Of every mesh that is up, whether or not its daemon lives, whose project's folder this is. */
+export function readOptionsOf(projectDir: string, meshesFolder: string): DaemonOptions[] {
+  const folder = realFolder(projectDir);
+  return foldersIn(meshesFolder).flatMap((name) => {
+    const options = readOptions(join(meshesFolder, name, "options.json"));
+    return options !== null && realFolder(options.projectDir) === folder ? [options] : [];
+  });
+}
+
+function foldersIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    // None was ever up, or it is not for us to read: there is none that could be used.
+    return [];
+  }
+}
+
+function realFolder(folder: string): string {
+  try {
+    return realpathSync(folder);
+  } catch {
+    return folder;
+  }
 }
 
 /** Null when there is no such file or it is of another shape. */

@@ -1,8 +1,9 @@
 // Where the daemon keeps its things. Never under the project: a container that mounts it would read the CA's key.
 import { createHash } from "node:crypto";
-import { chmodSync, lstatSync, mkdirSync, realpathSync, statSync } from "node:fs";
+import { chmodSync, lstatSync, realpathSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { makeFolder } from "./make-folder.ts";
 import { Problem } from "./problem.ts";
 
 /** macOS has 104 bytes for a socket's path with its end, Linux 108: the smaller holds everywhere. */
@@ -46,7 +47,7 @@ export function daemonPaths({
     .update(`${project}\n${realFolder(projectDir)}`)
     .digest("hex")
     .slice(0, 12);
-  const stateFolder = join(stateHome(env, platform), "devmesh", key);
+  const stateFolder = join(meshesFolder(env, platform), key);
   const runtimeFolder = runtimeFolderOf(env, key);
   return {
     key,
@@ -71,6 +72,11 @@ function realFolder(folder: string): string {
   } catch {
     return folder;
   }
+}
+
+/** Has one folder for each project: its name is the project's key. */
+export function meshesFolder(env: NodeJS.ProcessEnv = process.env, platform = process.platform): string {
+  return join(stateHome(env, platform), "devmesh");
 }
 
 /** XDG base directory specification: a relative value is ignored. */
@@ -106,7 +112,7 @@ function isOwnFolder(folder: string): boolean {
 export function makeRuntimeFolder(folder: string): void {
   if (process.platform === "win32") return;
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder);
     const found = lstatSync(folder);
     if (!found.isDirectory() || found.uid !== process.getuid?.()) {
       throw new Problem("DM0402", `${folder} belongs to somebody else`, "remove it, or set XDG_RUNTIME_DIR");

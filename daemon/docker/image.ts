@@ -10,6 +10,10 @@ export interface ProxyImage {
 
 /** Throws Problem DM0403 when the image is not there: devmesh never pulls behind anybody's back. */
 export async function ensureImage(engine: Engine, tag: string): Promise<ProxyImage> {
+  // As a path of Docker's API, anything else could name another call.
+  if (!/^[a-z0-9]+([-._:/@]+[a-z0-9]+)*$/i.test(tag) || tag.includes("..")) {
+    throw new Problem("DM0403", `"${tag}" is no name of an image`, "DEVMESH_PROXY_IMAGE names the proxy's image");
+  }
   try {
     const image = await engine.call({ method: "GET", path: `/images/${tag}/json` });
     return { tag, id: asString(asRecord(image).Id) };

@@ -43,6 +43,11 @@ export function isOurs(labels: Labels, identity: MeshIdentity): boolean {
   return labels[label.mesh] === identity.mesh && labels[label.stateId] === identity.stateId;
 }
 
+/** Of this folder's project whatever the mesh was called when it was made: for `down`, which takes all of it away. */
+export function isOfState(labels: Labels, { stateId }: MeshIdentity): boolean {
+  return labels[label.stateId] === stateId;
+}
+
 /** By compose project or by `devmesh.mesh`; what devmesh itself made never belongs. */
 export function belongsToMesh(labels: Labels, identity: MeshIdentity): boolean {
   if (labels[label.mesh] !== undefined) return false;

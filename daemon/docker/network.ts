@@ -94,9 +94,9 @@ export async function removeNetwork(engine: Engine, networkId: string): Promise<
   }
 }
 
-/** Those of this mesh and state folder: at most two, more when something went wrong. */
+/** Those of this project, also under a name that its mesh had before: two as a rule. */
 export async function listOwnNetworks(engine: Engine, identity: MeshIdentity): Promise<NetworkFacts[]> {
-  const filters = { label: [`${label.mesh}=${identity.mesh}`, `${label.stateId}=${identity.stateId}`] };
+  const filters = { label: [`${label.stateId}=${identity.stateId}`] };
   const list = await engine.call({ method: "GET", path: "/networks", query: { filters } });
   return asArray(list).map(readNetwork);
 }

@@ -4,7 +4,7 @@ import { type Engine, EngineError, isStatus } from "./engine.ts";
 import { type PauseJournal, releaseLeftovers } from "./hold.ts";
 import type { EngineFacts } from "./image.ts";
 import { asRecord } from "./json.ts";
-import { isOurs, label, type MeshIdentity } from "./labels.ts";
+import { isOfState, label, type MeshIdentity } from "./labels.ts";
 import { disconnectContainer, listConnected, listOwnNetworks, removeNetwork } from "./network.ts";
 import { runOneShot } from "./perform.ts";
 import { type NetworkFacts, readLabels, readOwnContainer } from "./read-container.ts";
@@ -93,15 +93,14 @@ async function removeEmptied(engine: Engine, network: NetworkFacts): Promise<voi
 }
 
 async function listOwn(engine: Engine, identity: MeshIdentity): Promise<OwnContainer[]> {
-  const labels = [`${label.mesh}=${identity.mesh}`, `${label.stateId}=${identity.stateId}`];
-  const ids = await listContainerIds(engine, { label: labels });
+  const ids = await listContainerIds(engine, { label: [`${label.stateId}=${identity.stateId}`] });
   const own: OwnContainer[] = [];
   await each(ids, async (id) => {
     const inspected = await inspectContainer(engine, id).catch((error: unknown) => {
       if (isStatus(error, 500)) return null; // It is being removed while we ask.
       throw error;
     });
-    if (inspected !== null && isOurs(readLabels(inspected), identity)) own.push(readOwnContainer(inspected, ""));
+    if (inspected !== null && isOfState(readLabels(inspected), identity)) own.push(readOwnContainer(inspected, ""));
   });
   return own;
 }

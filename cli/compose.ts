@@ -29,6 +29,17 @@ export async function findCompose(env: NodeJS.ProcessEnv): Promise<ComposeComman
   return isOnPath("docker-compose", env) ? { command: "docker-compose", args: [] } : null;
 }
 
+/** As findCompose; none at all is a Problem (DM0404). */
+export async function requireCompose(env: NodeJS.ProcessEnv): Promise<ComposeCommand> {
+  const compose = await findCompose(env);
+  if (compose !== null) return compose;
+  throw new Problem(
+    "DM0404",
+    "there is a compose file, but neither docker compose nor docker-compose",
+    "install one, or pass --no-compose",
+  );
+}
+
 function isOnPath(command: string, env: NodeJS.ProcessEnv): boolean {
   const folders = (env.PATH ?? env.Path ?? "").split(delimiter).filter((folder) => folder !== "");
   const names = process.platform === "win32" ? [`${command}.exe`, `${command}.cmd`] : [command];
@@ -62,8 +73,8 @@ export interface ProjectNameInput {
 export async function projectName({ flag, composeFiles, folder, env }: ProjectNameInput): Promise<string> {
   const first = composeFiles[0];
   const projectFolder = first === undefined ? folder : dirname(first);
-  const named = flag ?? env.COMPOSE_PROJECT_NAME ?? readDotEnv(projectFolder).COMPOSE_PROJECT_NAME;
-  if (named !== undefined && named !== "") {
+  const named = flag ?? namedProject(projectFolder, env);
+  if (named !== undefined) {
     if (/^[a-z0-9][a-z0-9_-]*$/.test(named)) return named;
     throw new Problem("DM0002", `"${named}" is no project name`, "use lower-case letters, digits, - and _");
   }
@@ -84,6 +95,11 @@ export async function projectName({ flag, composeFiles, folder, env }: ProjectNa
     .replace(/^[-_]+/, "");
   if (name === "") throw new Problem("DM0002", `the folder ${projectFolder} gives no project name`, "pass one with -p");
   return name;
+}
+
+/** What COMPOSE_PROJECT_NAME says, in the environment or in the folder's .env; empty counts as not set. */
+export function namedProject(folder: string, env: NodeJS.ProcessEnv): string | undefined {
+  return (env.COMPOSE_PROJECT_NAME ?? readDotEnv(folder).COMPOSE_PROJECT_NAME) || undefined;
 }
 
 /** Only a file with a `name:` of its own has another name than its folder; asking compose costs each command up to 0.5 s. */

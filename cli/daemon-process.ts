@@ -4,10 +4,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { type ApiClient, connectApi } from "../daemon/api/client.ts";
-import { findDaemon as lookFor, replaceStale } from "../daemon/api/find-daemon.ts";
+import { endDaemon, findDaemon as lookFor, replaceStale, waitEnded } from "../daemon/api/find-daemon.ts";
+import { readLock } from "../daemon/api/lock.ts";
 import { readNdjson } from "../daemon/api/ndjson.ts";
-import { type DaemonOptions, dockerEnvOf, readOptions } from "../daemon/api/options.ts";
-import { type DaemonPaths, daemonPaths } from "../daemon/api/paths.ts";
+import { type DaemonOptions, dockerEnvOf, readOptions, readOptionsOf } from "../daemon/api/options.ts";
+import { type DaemonPaths, daemonPaths, meshesFolder } from "../daemon/api/paths.ts";
 import { Problem, type ProblemCode, problemCodes } from "../daemon/api/problem.ts";
 import { startLineSchema } from "../daemon/api/start-line.ts";
 import type { Diagnostic } from "../daemon/spec/diagnostic.ts";
@@ -54,20 +55,73 @@ export async function findDaemon(
   return await startDaemon(options, { env, onStep: () => undefined });
 }
 
+export interface StartedDaemon {
+  readonly client: ApiClient;
+  /** `started`: the mesh was not up. `revived`: it was, without a daemon. `replaced`: with one that ran on other options. */
+  readonly kind: "started" | "found" | "revived" | "replaced";
+}
+
+/** For `up`: the daemon of the project with these options; one that runs on others is started anew, its mesh goes on. */
+export async function startOrReplace(options: DaemonOptions, start: StartOptions): Promise<StartedDaemon> {
+  const { project, projectDir } = options;
+  const paths = daemonPaths({ project, projectDir, env: start.env });
+  const before = readOptions(paths.options);
+  const found = await lookFor(paths);
+  if (found.kind === "running") {
+    if (before === null || isSame(before, options)) return { client: found.client, kind: "found" };
+    await endDaemon(found.holder);
+  }
+  if (found.kind === "hung") await replaceStale(found.holder);
+  if (before === null) return { client: await startDaemon(options, start), kind: "started" };
+  // A mesh stays with the engine that it was started on.
+  const client = await startDaemon({ ...options, dockerEnv: before.dockerEnv }, start);
+  return { client, kind: found.kind === "running" ? "replaced" : "revived" };
+}
+
+function isSame(a: DaemonOptions, b: DaemonOptions): boolean {
+  const what = ({ meshFile, composeFiles, image, version }: DaemonOptions): string =>
+    JSON.stringify([meshFile, composeFiles, image, version]);
+  return what(a) === what(b);
+}
+
+/**
+ * The steps of `down`, done by the daemon that runs, else by one that attaches nothing and only takes down what a killed one
+ * left. Ends when the daemon has, too. Throws its Problem.
+ */
+export async function* takeDown(project: Project, env: NodeJS.ProcessEnv): AsyncGenerator<string> {
+  const paths = pathsOf(project, env);
+  const client = await findOrStartForDown(project, env);
+  const holder = readLock(paths.lock);
+  for await (const line of client.down()) {
+    if (line.t === "step") yield line.text;
+    if (line.t === "problem")
+      throw new Problem(isProblemCode(line.code) ? line.code : "DM0001", line.message, line.hint);
+  }
+  await waitEnded(holder);
+}
+
+async function findOrStartForDown(project: Project, env: NodeJS.ProcessEnv): Promise<ApiClient> {
+  const paths = pathsOf(project, env);
+  const found = await lookFor(paths);
+  if (found.kind === "running") return found.client;
+  if (found.kind === "hung") await replaceStale(found.holder);
+  const options = readOptions(paths.options) ?? daemonOptions(project, env);
+  return await startDaemon({ ...options, isOnlyDown: true }, { env, onStep: () => undefined });
+}
+
 /** As findDaemon, but a mesh that is not up is a Problem (exit code 5). */
 export async function requireDaemon(
   project: Pick<Project, "name" | "folder">,
   env: NodeJS.ProcessEnv,
 ): Promise<ApiClient> {
   const client = await findDaemon(project, env);
-  if (client === null) {
-    throw new Problem(
-      "DM0201",
-      `no mesh is up for project ${project.name} in ${project.folder}`,
-      "start it with: devmesh up",
-    );
-  }
-  return client;
+  if (client !== null) return client;
+  const [other] = readOptionsOf(project.folder, meshesFolder(env));
+  throw new Problem(
+    "DM0201",
+    `no mesh is up for project ${project.name} in ${project.folder}`,
+    other === undefined ? "start it with: devmesh up" : `project ${other.project} has one: devmesh -p ${other.project}`,
+  );
 }
 
 export interface StartOptions {
@@ -112,7 +166,7 @@ export async function startDaemon(options: DaemonOptions, { env, onStep }: Start
   }
 }
 
-export function isProblemCode(code: string): code is ProblemCode {
+function isProblemCode(code: string): code is ProblemCode {
   return code in problemCodes;
 }
 

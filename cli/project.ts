@@ -1,12 +1,14 @@
 // Which project a command is about: its folder, its mesh.yaml, its compose files and its name.
 import { existsSync } from "node:fs";
 import { dirname, relative, resolve } from "node:path";
+import { readOptionsOf } from "../daemon/api/options.ts";
+import { meshesFolder } from "../daemon/api/paths.ts";
 import { Problem } from "../daemon/api/problem.ts";
 import { knownComposeServices } from "../daemon/spec/compose-services.ts";
 import { discoverMeshFile } from "../daemon/spec/discover.ts";
 import { readSpecFile } from "../daemon/spec/load.ts";
 import type { LoadedSpec } from "../daemon/spec/spec.ts";
-import { projectName, usualComposeFiles } from "./compose.ts";
+import { namedProject, projectName, usualComposeFiles } from "./compose.ts";
 
 export interface ProjectInput {
   readonly cwd: string;
@@ -44,6 +46,23 @@ export async function resolveProject({ cwd, env, file, name }: ProjectInput): Pr
   const loaded = await read(knownServices);
   const resolved = await projectName({ flag: name, composeFiles, folder, env });
   return { folder, name: resolved, meshFile, composeFiles, knownServices, loaded };
+}
+
+/**
+ * As resolveProject, but a mesh of this folder that is up says itself what its project is, so that a broken or missing
+ * mesh.yaml or compose file is no matter.
+ */
+export async function resolveMeshProject(input: ProjectInput): Promise<Project> {
+  const { env, name } = input;
+  const meshFile = discoverMeshFile(input);
+  const folder = meshFile === null ? input.cwd : dirname(meshFile);
+  const named = name ?? namedProject(folder, env);
+  const up = readOptionsOf(folder, meshesFolder(env)).filter(({ project }) => named === undefined || project === named);
+  const [only] = up;
+  if (only === undefined || up.length > 1) return await resolveProject(input);
+  const { project, composeFiles, knownServices } = only;
+  const there = composeFiles.filter((file) => existsSync(file));
+  return { folder, name: project, meshFile: only.meshFile, composeFiles: there, knownServices, loaded: null };
 }
 
 /** As people would write it: relative to where they stand. */

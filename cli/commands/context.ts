@@ -1,6 +1,6 @@
 // What every command gets: where it runs, what the global flags say, where its output goes.
 import type { Output } from "../output.ts";
-import { type Project, resolveProject } from "../project.ts";
+import { type Project, resolveMeshProject, resolveProject } from "../project.ts";
 
 export interface CommandContext {
   readonly cwd: string;
@@ -19,4 +19,9 @@ export interface GlobalFlags {
 
 export async function projectOf({ cwd, env, flags }: CommandContext): Promise<Project> {
   return await resolveProject({ cwd, env, file: flags.file, name: flags.project });
+}
+
+/** For commands on a mesh that is up: what has become of its files since does not keep it from being seen or stopped. */
+export async function projectOfMesh({ cwd, env, flags }: CommandContext): Promise<Project> {
+  return await resolveMeshProject({ cwd, env, file: flags.file, name: flags.project });
 }

@@ -1,11 +1,11 @@
 // `devmesh down`: compose down where there is a compose file, then everything of the mesh; also after a kill -9 of the daemon.
 import { dirname } from "node:path";
 import { Problem } from "../../daemon/api/problem.ts";
-import { fileArgs, findCompose, runShown } from "../compose.ts";
-import { daemonOptions, findDaemon, isProblemCode, startDaemon } from "../daemon-process.ts";
+import { fileArgs, requireCompose, runShown } from "../compose.ts";
+import { takeDown } from "../daemon-process.ts";
 import { Steps } from "../output.ts";
 import type { Project } from "../project.ts";
-import { type CommandContext, projectOf } from "./context.ts";
+import { type CommandContext, projectOfMesh } from "./context.ts";
 
 export interface DownFlags {
   readonly compose: boolean;
@@ -15,17 +15,14 @@ export interface DownFlags {
 export async function down(context: CommandContext, flags: DownFlags): Promise<number> {
   const { output, env } = context;
   const steps = new Steps(output);
-  const project = await projectOf(context);
+  const project = await projectOfMesh(context);
   // Without a running mesh there may still be containers and a network of one that was killed: a daemon finds them.
-  const client =
-    (await findDaemon(project, env)) ??
-    (await startDaemon({ ...daemonOptions(project, env), isOnlyDown: true }, { env, onStep: () => undefined }));
-  for await (const line of client.down()) {
-    if (line.t === "step") output.note(output.paint.dim(`   ${line.text}`));
-    if (line.t === "problem")
-      throw new Problem(isProblemCode(line.code) ? line.code : "DM0001", line.message, line.hint);
+  let isThere = false;
+  for await (const step of takeDown(project, env)) {
+    output.note(output.paint.dim(`   ${step}`));
+    isThere = true;
   }
-  steps.done("mesh removed");
+  steps.done(isThere ? "mesh removed" : `there is no mesh of ${project.name} any more`);
   if (flags.compose && project.composeFiles.length > 0)
     await stopCompose(context, { project, hasVolumes: flags.volumes === true, steps });
   return 0;
@@ -37,9 +34,7 @@ async function stopCompose(
 ): Promise<void> {
   const { project, hasVolumes, steps } = parts;
   const { composeFiles } = project;
-  const compose = await findCompose(context.env);
-  if (compose === null)
-    throw new Problem("DM0404", "neither docker compose nor docker-compose is there", "pass --no-compose");
+  const compose = await requireCompose(context.env);
   const args = [
     ...compose.args,
     "-p",

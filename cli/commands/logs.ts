@@ -3,7 +3,7 @@ import { once } from "node:events";
 import type { LogLine } from "../../daemon/api/messages.ts";
 import { requireDaemon } from "../daemon-process.ts";
 import { printable } from "../screen/table.ts";
-import { type CommandContext, projectOf } from "./context.ts";
+import { type CommandContext, projectOfMesh } from "./context.ts";
 
 export interface LogsFlags {
   readonly follow?: boolean;
@@ -13,7 +13,7 @@ export interface LogsFlags {
 
 export async function logs(context: CommandContext, service: string | undefined, flags: LogsFlags): Promise<number> {
   const { output, env } = context;
-  const client = await requireDaemon(await projectOf(context), env);
+  const client = await requireDaemon(await projectOfMesh(context), env);
   const stop = new AbortController();
   void once(process, "SIGINT").then(() => stop.abort());
   const query = { isFollowed: flags.follow === true, tail: flags.tail ?? null, since: flags.since ?? null };

@@ -1,9 +1,9 @@
 // `devmesh metrics`: what Prometheus would scrape.
 import { requireDaemon } from "../daemon-process.ts";
-import { type CommandContext, projectOf } from "./context.ts";
+import { type CommandContext, projectOfMesh } from "./context.ts";
 
 export async function metrics(context: CommandContext): Promise<number> {
-  const client = await requireDaemon(await projectOf(context), context.env);
+  const client = await requireDaemon(await projectOfMesh(context), context.env);
   context.output.data((await client.metrics()).trimEnd());
   return 0;
 }

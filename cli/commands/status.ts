@@ -2,14 +2,14 @@
 import { exitCodes } from "../../daemon/api/problem.ts";
 import { requireDaemon } from "../daemon-process.ts";
 import { type Line, statusLines } from "../screen/status-view.ts";
-import { type CommandContext, projectOf } from "./context.ts";
+import { type CommandContext, projectOfMesh } from "./context.ts";
 
 /** Without a terminal lines are not cut. */
 const plainColumns = 400;
 
 export async function status(context: CommandContext): Promise<number> {
   const { output, env } = context;
-  const client = await requireDaemon(await projectOf(context), env);
+  const client = await requireDaemon(await projectOfMesh(context), env);
   const view = await client.status();
   if (output.isJson) {
     output.data(JSON.stringify(view, null, 2));

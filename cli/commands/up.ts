@@ -3,8 +3,8 @@ import { dirname } from "node:path";
 import type { ApiClient } from "../../daemon/api/client.ts";
 import { Problem } from "../../daemon/api/problem.ts";
 import type { StatusView } from "../../daemon/api/view.ts";
-import { fileArgs, findCompose, runShown } from "../compose.ts";
-import { daemonOptions, findDaemon, InvalidConfig, startDaemon } from "../daemon-process.ts";
+import { type ComposeCommand, fileArgs, requireCompose, runShown } from "../compose.ts";
+import { daemonOptions, InvalidConfig, startOrReplace, takeDown } from "../daemon-process.ts";
 import { Steps } from "../output.ts";
 import type { Project } from "../project.ts";
 import { type CommandContext, projectOf } from "./context.ts";
@@ -25,10 +25,20 @@ export async function up(context: CommandContext, flags: UpFlags, composeArgs: r
   const project = await projectOf(context);
   if (project.loaded?.kind === "invalid") throw new InvalidConfig(project.loaded.diagnostics);
   for (const warning of project.loaded?.warnings ?? []) output.diagnostic(warning);
-  const client = await startOrFind(context, project, steps);
-  if (flags.compose && project.composeFiles.length > 0) await startCompose(context, { project, composeArgs, steps });
+  const isComposed = flags.compose && project.composeFiles.length > 0;
+  // Before anything is started: without it there is nothing to attach to.
+  const compose = isComposed ? await requireCompose(context.env) : null;
+  const { client, isFresh } = await startMesh(context, project, steps);
+  if (compose !== null) {
+    try {
+      await startCompose(context, { project, compose, composeArgs, steps });
+    } catch (error) {
+      throw isFresh ? await undone(context, { client, project }, error) : error;
+    }
+  }
   const view = await client.wait(flags.timeout * 1000);
-  steps.done(`${readySidecars(view)} sidecars ready and in sync`);
+  const ready = readySidecars(view);
+  steps.done(`${ready} ${ready === 1 ? "sidecar" : "sidecars"} ready and in sync`);
   if (output.isJson) output.data(JSON.stringify(view, null, 2));
   else summarize(context, view);
   if (flags.detach === true || flags.wait === true || output.isJson) return 0;
@@ -37,35 +47,33 @@ export async function up(context: CommandContext, flags: UpFlags, composeArgs: r
   return 0;
 }
 
-async function startOrFind(context: CommandContext, project: Project, steps: Steps): Promise<ApiClient> {
-  const { env } = context;
-  const known = await findDaemon(project, env);
-  if (known !== null) {
-    steps.done(`the mesh of ${project.name} is up already`);
-    return known;
-  }
-  const client = await startDaemon(daemonOptions(project, env), { env, onStep: () => undefined });
-  steps.done(`daemon of ${project.name} started`);
-  return client;
+interface StartedMesh {
+  readonly client: ApiClient;
+  /** This command has started it. */
+  readonly isFresh: boolean;
 }
 
-async function startCompose(
-  context: CommandContext,
-  parts: { project: Project; composeArgs: readonly string[]; steps: Steps },
-): Promise<void> {
-  const { project, composeArgs, steps } = parts;
+async function startMesh({ env }: CommandContext, project: Project, steps: Steps): Promise<StartedMesh> {
+  const { client, kind } = await startOrReplace(daemonOptions(project, env), { env, onStep: () => undefined });
+  if (kind === "found") steps.done(`the mesh of ${project.name} is up already`);
+  else if (kind === "replaced") steps.done(`the mesh of ${project.name} is up already, its daemon was started anew`);
+  else steps.done(`daemon of ${project.name} started${kind === "revived" ? " again" : ""}`);
+  return { client, isFresh: kind === "started" };
+}
+
+interface ComposeStart {
+  readonly project: Project;
+  readonly compose: ComposeCommand;
+  readonly composeArgs: readonly string[];
+  readonly steps: Steps;
+}
+
+async function startCompose({ env }: CommandContext, start: ComposeStart): Promise<void> {
+  const { project, compose, composeArgs, steps } = start;
   const { composeFiles } = project;
-  const compose = await findCompose(context.env);
-  if (compose === null) {
-    throw new Problem(
-      "DM0404",
-      "there is a compose file, but neither docker compose nor docker-compose",
-      "install one, or pass --no-compose",
-    );
-  }
   const first = composeFiles[0] ?? project.folder;
   const args = [...compose.args, "-p", project.name, ...fileArgs(composeFiles), "up", "-d", ...composeArgs];
-  const code = await runShown({ command: compose.command, args, env: context.env, cwd: dirname(first) });
+  const code = await runShown({ command: compose.command, args, env, cwd: dirname(first) });
   if (code !== 0) {
     throw new Problem(
       "DM0404",
@@ -74,6 +82,23 @@ async function startCompose(
     );
   }
   steps.done("compose up -d");
+}
+
+/** Nothing of the project runs: a mesh that this command has started for it goes again. */
+async function undone(
+  { env }: CommandContext,
+  { client, project }: { readonly client: ApiClient; readonly project: Project },
+  failure: unknown,
+): Promise<unknown> {
+  if (!(failure instanceof Problem)) return failure;
+  const { services } = await client.reload();
+  if (services.some(({ workloads }) => workloads.some(({ state }) => !isEnded(state)))) return failure;
+  for await (const _ of takeDown(project, env));
+  return new Problem(failure.code, failure.message, "its messages are above; the mesh was taken down again");
+}
+
+function isEnded(state: string): boolean {
+  return state.startsWith("exited") || state.startsWith("created") || state.startsWith("dead");
 }
 
 function readySidecars(view: StatusView): number {

@@ -30,7 +30,7 @@ export interface Failure {
   readonly reason: string;
   /** Status of the reply that the proxy makes when no response was begun; 0: none can be sent (the client is gone). */
   readonly status: number;
-  /** True when it is certain that no application saw any of the request, so that a replay is safe for every method. */
+  /** True when a replay is safe: it is certain that no application saw any of the request, or its method allows sending it twice. */
   readonly isUnprocessed: boolean;
 }
 

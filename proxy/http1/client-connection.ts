@@ -231,7 +231,7 @@ export class ClientConnection {
     const cause = causeOf(this.#error);
     if (!this.#isReady) {
       const why = this.#isConnectTimedOut ? `no connection within ${connectTimeoutMs} ms` : cause;
-      return connectFailed(`cannot connect to ${describe}: ${why}`, !stream.isRetried);
+      return connectFailed(`cannot connect to ${describe}: ${why}`);
     }
     if (stream.isResponseBegun) {
       return connectionLost(`${describe} closed the connection before its response was complete (${cause})`, {

@@ -23,8 +23,9 @@ export function badResponse(rejection: Rejection, upstream: string): Failure {
   return failure("UPE", 502, detail, `${upstream} sent a bad response: ${rejection.reason}`);
 }
 
-export function connectFailed(reason: string, isUnprocessed: boolean): Failure {
-  return { ...failure("UF", 503, "upstream_reset_before_response_started{connection_failure}", reason), isUnprocessed };
+/** Also after a stale connection: only requests that are safe to send twice are moved from one to a new one. */
+export function connectFailed(reason: string): Failure {
+  return unprocessed(failure("UF", 503, "upstream_reset_before_response_started{connection_failure}", reason));
 }
 
 export function connectionLost(reason: string, options: { isBegun: boolean; isUnprocessed: boolean }): Failure {

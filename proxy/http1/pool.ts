@@ -143,7 +143,7 @@ export class Http1Pool implements Upstream, ClientConnectionOwner, ClientStreamO
       this.#connections.add(connection);
     } catch (error) {
       const cause = causeOf(error instanceof Error ? error : null);
-      failLater(stream, connectFailed(`cannot connect to ${this.describe}: ${cause}`, !stream.isRetried));
+      failLater(stream, connectFailed(`cannot connect to ${this.describe}: ${cause}`));
     }
   }
 

@@ -36,6 +36,7 @@ export function meshBackend(
     proxies: fleet.statuses(),
     failures: runner.failures,
     held: mesh.held(),
+    nowMs: Date.now(),
     traffic: telemetry.traffic,
     now: performance.now(),
     events,

@@ -25,6 +25,8 @@ export interface StatusInput {
   readonly failures: ReadonlyMap<string, ActionFailure>;
   /** Ids of containers that are frozen until their sidecar is ready. */
   readonly held: ReadonlySet<string>;
+  /** Wall clock. */
+  readonly nowMs: number;
   readonly traffic: Traffic;
   /** The clock that `traffic` is fed with. */
   readonly now: number;
@@ -61,6 +63,9 @@ export function buildStatus(input: StatusInput): StatusView {
   };
 }
 
+/** An application that does not listen by then may never: it is shown, and waited for no longer. */
+const listensWithinMs = 10_000;
+
 /** Sidecars and gateways that are wanted but do not serve the newest config, each with its reason. */
 export function notReady(input: Omit<StatusInput, "traffic" | "now" | "events">): readonly string[] {
   const { applied, world } = input;
@@ -72,6 +77,7 @@ export function notReady(input: Omit<StatusInput, "traffic" | "now" | "events">)
     if (sidecar !== "ready") missing.push(`${container}: ${reason || `sidecar ${sidecar}`}`);
     else if (!isSynced) missing.push(`${container}: ${reason || "not in sync yet"}`);
     else if (input.held.has(containerId)) missing.push(`${container}: frozen until its sidecar is ready`);
+    else if (isStarting(running, input)) missing.push(`${container}: its application does not listen yet`);
   }
   for (const gateway of applied.compiled.gateways) {
     const { state, reason, listen } = gatewayView(gateway, input);
@@ -82,6 +88,11 @@ export function notReady(input: Omit<StatusInput, "traffic" | "now" | "events">)
   const network = input.failures.get("network");
   if (network !== undefined) missing.push(`the mesh's network: ${network.reason}`);
   return missing;
+}
+
+function isStarting(container: Container, { proxies, nowMs }: Pick<StatusInput, "proxies" | "nowMs">): boolean {
+  const isYoung = nowMs - Date.parse(container.startedAt) < listensWithinMs;
+  return isYoung && proxies.some(({ own, listens }) => own.owner === container.id && listens === false);
 }
 
 function serviceView(service: CompiledService, input: StatusInput): ServiceView {

@@ -1,5 +1,5 @@
 // Docker's container calls that devmesh uses, each with its time limit and with "it is so already" counted as done.
-import { type Engine, isStatus } from "./engine.ts";
+import { type Engine, EngineError, isStatus } from "./engine.ts";
 import { asArray, asRecord, asString } from "./json.ts";
 
 /** Creating, starting and connecting touch disks and bridges; a busy CI machine needs seconds. */
@@ -44,6 +44,17 @@ export async function startContainer(engine: Engine, id: string): Promise<void> 
 export async function stopContainer(engine: Engine, id: string, graceS: number): Promise<void> {
   const timeoutMs = graceS * 1000 + stopMarginMs;
   await orNull(engine.call({ method: "POST", path: `${container(id)}/stop`, query: { t: graceS }, timeoutMs }));
+}
+
+/** SIGTERM, and waits until it has ended, at most for `graceMs`. One that does not run or is gone is fine. */
+export async function terminateContainer(engine: Engine, id: string, graceMs: number): Promise<void> {
+  try {
+    await engine.call({ method: "POST", path: `${container(id)}/kill`, query: { signal: "SIGTERM" } });
+    await waitContainer(engine, id, "not-running", graceMs);
+  } catch (error) {
+    const isOver = isStatus(error, 404, 409, 500) || (error instanceof EngineError && error.code === "ETIMEDOUT");
+    if (!isOver) throw error;
+  }
 }
 
 /** Kills it when it runs, takes its anonymous volumes along, and waits out a removal that is under way. */

@@ -5,7 +5,7 @@ import {
   inspectContainer,
   removeContainer,
   startContainer,
-  stopContainer,
+  terminateContainer,
   waitContainer,
 } from "./containers.ts";
 import { type Engine, EngineError, isStatus } from "./engine.ts";
@@ -17,8 +17,6 @@ import { gatewaySpec, type OneShot, type OwnSpec, oneShotSpec, type SpecContext,
 import type { Action } from "./plan.ts";
 import { readLabels } from "./read-container.ts";
 
-/** What a replaced proxy gets to finish its connections. */
-export const drainS = 5;
 /** A one-shot runs nft or edits one file. */
 const oneShotTimeoutMs = 15_000;
 
@@ -47,7 +45,7 @@ export async function performAction(context: PerformContext, action: Action): Pr
       await startOwn(engine, action.ownId, action.key);
       return [action.ownId];
     case "remove-own":
-      if (action.isDrained) await stopContainer(engine, action.ownId, drainS);
+      if (action.graceMs > 0) await terminateContainer(engine, action.ownId, action.graceMs);
       await removeContainer(engine, action.ownId);
       return [action.ownId];
     case "remove-rules":

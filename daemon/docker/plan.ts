@@ -26,8 +26,8 @@ export type Action = { readonly key: string } & (
     }
   | { readonly kind: "create-gateway"; readonly gateway: DesiredGateway; readonly mesh: MeshNetwork }
   | { readonly kind: "start-own"; readonly ownId: string }
-  /** `isDrained`: its connections get time to finish. */
-  | { readonly kind: "remove-own"; readonly ownId: string; readonly isDrained: boolean; readonly reason: string }
+  /** `graceMs`: what its connections get to finish. */
+  | { readonly kind: "remove-own"; readonly ownId: string; readonly graceMs: number; readonly reason: string }
   | { readonly kind: "remove-rules"; readonly containerId: string }
   | {
       readonly kind: "clean-hosts";
@@ -36,6 +36,11 @@ export type Action = { readonly key: string } & (
       readonly hostsKey: string;
     }
 );
+
+/** What a replaced proxy gets to finish its connections. */
+export const drainMs = 5000;
+/** A proxy whose application has ended tells callers which of their requests it never passed on: those can go elsewhere. */
+export const lastWordsMs = 200;
 
 /** Names one container's start with one mesh address: Docker writes the line anew for each. */
 export function hostsKey(containerId: string, startedAt: string, address: string): string {
@@ -67,7 +72,7 @@ function attach(sidecar: DesiredSidecar, world: World, desired: Desired): Action
     .filter((own) => own !== kept)
     .map((own) => {
       const reason = whyReplaceSidecar(own, sidecar, mesh, desired) ?? "there are two";
-      return removeOwn(own, key, reason, reason === reasonImage || reason === reasonOptions);
+      return removeOwn(own, key, reason, reason === reasonImage || reason === reasonOptions ? drainMs : 0);
     });
   const connects = meshAttachment(container, mesh) === undefined;
   if (kept === undefined) return [...actions, { kind: "create-sidecar", key, sidecar, mesh, connects }];
@@ -108,7 +113,7 @@ function openGateway(gateway: DesiredGateway, world: World, desired: Desired): A
   const kept = candidates.find((own) => why(own) === null);
   const actions: Action[] = candidates
     .filter((own) => own !== kept)
-    .map((own) => removeOwn(own, key, why(own) ?? "there are two", own.state === "running"));
+    .map((own) => removeOwn(own, key, why(own) ?? "there are two", drainMs));
   if (kept === undefined) actions.push({ kind: "create-gateway", key, gateway, mesh });
   else if (kept.state !== "running") actions.push({ kind: "start-own", key, ownId: kept.id });
   return actions;
@@ -119,15 +124,15 @@ function removeOrphan(own: OwnContainer, world: World, desired: Desired): Action
   const key = own.owner || own.id;
   switch (own.kind) {
     case "one-shot":
-      return [removeOwn(own, key, "it is left over", false)];
+      return [removeOwn(own, key, "it is left over", 0)];
     case "gateway": {
       const isWanted = desired.gateways.some((gateway) => gateway.key === own.owner);
-      return isWanted ? [] : [removeOwn(own, key, "no listener wants it", true)];
+      return isWanted ? [] : [removeOwn(own, key, "no listener wants it", drainMs)];
     }
     case "sidecar": {
       const owner = world.containers.find(({ id }) => id === own.owner);
-      if (owner === undefined) return [removeOwn(own, key, "its container is gone", false)];
-      return isUp(owner.state) ? [] : [removeOwn(own, key, "its container stopped", false)];
+      if (owner === undefined) return [removeOwn(own, key, "its container is gone", 0)];
+      return isUp(owner.state) ? [] : [removeOwn(own, key, "its container stopped", lastWordsMs)];
     }
   }
 }
@@ -141,7 +146,7 @@ function detach(container: Container, world: World, desired: Desired): Action[] 
   if (sidecars.length === 0 && attachment === undefined) return [];
   return [
     { kind: "remove-rules", key, containerId: key },
-    ...sidecars.map((own) => removeOwn(own, key, "its container left the mesh", true)),
+    ...sidecars.map((own) => removeOwn(own, key, "its container left the mesh", drainMs)),
     ...(attachment ? [{ kind: "disconnect", key, containerId: key, networkId: attachment.networkId } as const] : []),
   ];
 }
@@ -158,8 +163,8 @@ function cleanHosts(sidecar: DesiredSidecar, world: World, desired: Desired): Ac
   return [{ kind: "clean-hosts", key, containerId: key, address, hostsKey: done }];
 }
 
-function removeOwn(own: OwnContainer, key: string, reason: string, isDrained: boolean): Action {
-  return { kind: "remove-own", key, ownId: own.id, isDrained: isDrained && own.state === "running", reason };
+function removeOwn(own: OwnContainer, key: string, reason: string, graceMs: number): Action {
+  return { kind: "remove-own", key, ownId: own.id, graceMs: own.state === "running" ? graceMs : 0, reason };
 }
 
 function meshAttachment(container: Container, mesh: MeshNetwork): Attachment | undefined {

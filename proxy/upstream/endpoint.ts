@@ -13,7 +13,7 @@ const avoidMs = { first: 1000, max: 16_000 } as const;
 
 export interface EndpointUpstreams {
   /** Requests, multiplexed over one TLS connection. */
-  readonly requests: Upstream & { peerGone(reason: Failure): void };
+  readonly requests: Upstream & { drain(): void; peerGone(reason: Failure): void };
   /** Requests that ask for an Upgrade, by the application's port: one TLS connection each. */
   upgrades(port: number): Upstream;
   close(): void;
@@ -102,6 +102,11 @@ export class Endpoint implements Target {
     this.#avoidUntil = 0;
     this.#failuresInARow = 0;
     this.close(gone);
+  }
+
+  /** Takes nothing new; `close` follows when its proxy had a moment to say what it did not pass on. */
+  retire(): void {
+    this.#upstreams?.requests.drain();
   }
 
   /** The container is gone: what is under way fails now, not at a timeout. */

@@ -6,8 +6,16 @@ import type { Table } from "../route/table.ts";
 import { leastRequest } from "./balance.ts";
 import { Endpoint, type EndpointUpstreams } from "./endpoint.ts";
 
+/**
+ * A container that ended leaves its proxy behind for a moment, which says of each request whether it was passed on: one
+ * that was not can go elsewhere. After this nothing more is expected.
+ */
+export const lastWordsMs = 200;
+
 export class Endpoints {
   readonly #byId = new Map<string, Endpoint>();
+  /** Gone, but heard out. */
+  readonly #retired = new Map<Endpoint, NodeJS.Timeout>();
   readonly #open: (config: EndpointConfig, service: ServiceConfig) => EndpointUpstreams;
   readonly #random: Random;
   readonly #listeners = new Set<() => void>();
@@ -18,7 +26,7 @@ export class Endpoints {
     this.#random = deps.random;
   }
 
-  /** Follows a new table: endpoints that it does not have any more lose their connections at once. */
+  /** Follows a new table: endpoints that it does not have any more take nothing new, and soon lose their connections. */
   apply(table: Table): void {
     this.#followOwnAddresses(table);
     const seen = new Set<string>();
@@ -39,16 +47,20 @@ export class Endpoints {
     for (const [id, endpoint] of this.#byId) {
       if (seen.has(id)) continue;
       this.#byId.delete(id);
-      endpoint.close(
-        failure(
-          "UC",
-          503,
-          "upstream_reset_before_response_started{connection_termination}",
-          `${endpoint.workload} stopped while it was answering`,
-        ),
+      endpoint.retire();
+      this.#retired.set(
+        endpoint,
+        setTimeout(() => this.#bury(endpoint), lastWordsMs),
       );
     }
     for (const listener of [...this.#listeners]) listener();
+  }
+
+  #bury(endpoint: Endpoint): void {
+    clearTimeout(this.#retired.get(endpoint));
+    this.#retired.delete(endpoint);
+    const detail = "upstream_reset_before_response_started{connection_termination}";
+    endpoint.close(failure("UC", 503, detail, `${endpoint.workload} stopped while it was answering`));
   }
 
   /** Connections from an address that was taken away hear nothing any more, and nobody tells them. */
@@ -80,6 +92,7 @@ export class Endpoints {
   }
 
   close(): void {
+    for (const endpoint of this.#retired.keys()) this.#bury(endpoint);
     for (const endpoint of this.#byId.values())
       endpoint.close(failure("LR", 503, "local_reset", "the proxy is stopping"));
     this.#byId.clear();

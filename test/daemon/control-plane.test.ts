@@ -99,6 +99,7 @@ async function start(text: string | null, { lastGood, composeServices = null }: 
       proxies: fleet.statuses(),
       failures: new Map(),
       held: new Set(),
+      nowMs: 0,
       traffic: new Traffic(),
       now: 0,
       events,

@@ -6,7 +6,7 @@ import {
   hashOptions,
   sidecarOptions,
 } from "../../../daemon/docker/own-spec.ts";
-import { type Action, type Desired, hostsKey, planActions } from "../../../daemon/docker/plan.ts";
+import { type Action, type Desired, drainMs, hostsKey, planActions } from "../../../daemon/docker/plan.ts";
 import type { Container, ContainerState, MeshNetwork, OwnContainer, World } from "../../../daemon/docker/world.ts";
 
 const mesh: MeshNetwork = { id: "net", name: "devmesh_shop", subnet: "10.213.0.0/16", gateway: "10.213.0.1" };
@@ -72,7 +72,7 @@ const nothing: Desired = { ...wanted, sidecars: [] };
 /** "create-sidecar app connects", "remove-own side drained" */
 function brief(action: Action): string {
   const subject = "ownId" in action ? action.ownId : action.key;
-  const how = "isDrained" in action && action.isDrained ? " drained" : "";
+  const how = "graceMs" in action && action.graceMs >= drainMs ? " drained" : "";
   return `${action.kind} ${subject}${how}${"connects" in action && action.connects ? " connects" : ""}`;
 }
 

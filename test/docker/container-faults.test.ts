@@ -184,7 +184,7 @@ test("scaling to three and back to two under load fails nothing", async () => {
 });
 
 test("an address that another service takes over at once never leads to it", async () => {
-  const network = `devmesh_faults${process.pid}`;
+  const network = `zz_devmesh_faults${process.pid}`;
   const addressOf = async (id: string): Promise<string> =>
     await docker("inspect", "-f", `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`, id);
   const solo = await project().container("solo");
@@ -262,7 +262,7 @@ test("a container that somebody pauses is left alone, and serves again when it i
 });
 
 test("a container that is cut off the mesh's network is connected again", async () => {
-  const network = `devmesh_faults${process.pid}`;
+  const network = `zz_devmesh_faults${process.pid}`;
   const solo = await project().container("solo");
   let cutMs = 0;
   const sent = await underLoad(async () => {

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // argv to command, and the only place that exits. Everything heavy is loaded by the command that needs it.
-import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { exitCodes, Problem } from "../daemon/api/problem.ts";
 import type { CommandContext, GlobalFlags } from "./commands/context.ts";
 import { orInterrupted } from "./interrupt.ts";
@@ -15,7 +15,7 @@ Exit codes:
 const result = { exitCode: exitCodes.ok as number };
 
 function contextOf(command: Command): CommandContext {
-  const flags = command.optsWithGlobals<GlobalFlags>();
+  const flags = globalFlagsOf(command);
   const output = createOutput({
     isJson: flags.json === true,
     isQuiet: flags.quiet === true,
@@ -27,21 +27,37 @@ function contextOf(command: Command): CommandContext {
   return { cwd: process.cwd(), env: process.env, output, flags };
 }
 
+/** Before the command or behind it: what was written last to the command wins. */
+function globalFlagsOf(command: Command): GlobalFlags {
+  const given = (of: Command) => Object.entries(of.opts()).filter(([name]) => of.getOptionValueSource(name) === "cli");
+  return Object.fromEntries([...(command.parent === null ? [] : given(command.parent)), ...given(command)]);
+}
+
+/** Global options are declared for every command, since `logs` has a -f of its own, as `docker logs` has. */
+function addGlobalOptions(command: Command): void {
+  const fileFlags = command.options.some((option) => option.short === "-f") ? "--file <file>" : "-f, --file <file>";
+  const options: readonly Option[] = [
+    new Option(fileFlags, "mesh.yaml to use (default: DEVMESH_FILE, else mesh.yaml here or in a parent folder)"),
+    new Option("-p, --project <name>", "compose project (default: what compose says)"),
+    new Option("--json", "print JSON, errors too"),
+    new Option("-q, --quiet", "print only data and errors"),
+    new Option("--no-color", "no colour (as NO_COLOR)"),
+  ];
+  for (const option of options) command.addOption(command.parent === null ? option : option.hideHelp());
+}
+
 function buildProgram(): Command {
   const program = new Command("devmesh")
     .description("A service mesh for one developer's machine and for CI, on Docker, without Kubernetes.")
     .version(version, "--version", "print the version")
-    .option("-f, --file <file>", "mesh.yaml to use (default: DEVMESH_FILE, else mesh.yaml here or in a parent folder)")
-    .option("-p, --project <name>", "compose project (default: what compose says)")
-    .option("--json", "print JSON, errors too")
-    .option("-q, --quiet", "print only data and errors")
-    .option("--no-color", "no colour (as NO_COLOR)")
+    .enablePositionalOptions()
     .addHelpText("after", exitCodeHelp)
     .exitOverride()
     .showSuggestionAfterError();
   addLifecycle(program);
   addViews(program);
   addEdits(program);
+  for (const command of [program, ...program.commands]) addGlobalOptions(command);
   return program;
 }
 
@@ -97,7 +113,7 @@ function addViews(program: Command): void {
   program
     .command("logs [service]")
     .description("logs of applications, sidecars and the daemon")
-    .option("-F, --follow", "go on with what comes")
+    .option("-f, --follow", "go on with what comes")
     .option("--tail <lines>", "only the last lines of each", wholeNumber)
     .option("--since <time>", "RFC 3339 or seconds since 1970")
     .action(async (service: string | undefined, _flags: unknown, command: Command) => {

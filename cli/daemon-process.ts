@@ -84,6 +84,11 @@ function isSame(a: DaemonOptions, b: DaemonOptions): boolean {
   return what(a) === what(b);
 }
 
+/** Whether a mesh of the project was started and not taken down since; its daemon may be dead. */
+export function isMeshUp(project: Pick<Project, "name" | "folder">, env: NodeJS.ProcessEnv): boolean {
+  return readOptions(pathsOf(project, env).options) !== null;
+}
+
 /**
  * The steps of `down`, done by the daemon that runs, else by one that attaches nothing and only takes down what a killed one
  * left. Ends when the daemon has, too. Throws its Problem.

@@ -1,5 +1,6 @@
 // Wires the proxy: what the container was started as, listeners, rules, privileges, control channel. No logic.
 import { randomBytes } from "node:crypto";
+import { addHosts } from "./capture/add-hosts.ts";
 import { cleanHosts } from "./capture/clean-hosts.ts";
 import { removeRules } from "./capture/remove-rules.ts";
 import { parseOptions } from "./options.ts";
@@ -20,6 +21,9 @@ async function main(argv: readonly string[]): Promise<void> {
       if (argument === undefined) throw new Error("clean-hosts needs an address");
       await cleanHosts(argument);
       return;
+    case "add-hosts":
+      if (argument === undefined) throw new Error("add-hosts needs lines");
+      return await addHosts(argument);
     default:
       throw new Error(`unknown mode ${mode}: this image is started by devmesh`);
   }

@@ -2,7 +2,7 @@
 import { dirname } from "node:path";
 import { Problem } from "../../daemon/api/problem.ts";
 import { fileArgs, requireCompose, runShown } from "../compose.ts";
-import { takeDown } from "../daemon-process.ts";
+import { isMeshUp, takeDown } from "../daemon-process.ts";
 import { Steps } from "../output.ts";
 import type { Project } from "../project.ts";
 import { type CommandContext, projectOfMesh } from "./context.ts";
@@ -13,19 +13,33 @@ export interface DownFlags {
 }
 
 export async function down(context: CommandContext, flags: DownFlags): Promise<number> {
-  const { output, env } = context;
-  const steps = new Steps(output);
+  const steps = new Steps(context.output);
   const project = await projectOfMesh(context);
-  // Without a running mesh there may still be containers and a network of one that was killed: a daemon finds them.
-  let isThere = false;
+  const hasCompose = flags.compose && project.composeFiles.length > 0;
+  const stop = () => stopCompose(context, { project, hasVolumes: flags.volumes === true, steps });
+  if (!hasCompose || !isMeshUp(project, context.env)) {
+    await removeMesh(context, project, steps);
+    if (hasCompose) await stop();
+    return 0;
+  }
+  // Applications end with their sidecars still there; what runs no more need not be given its network back.
+  const failure = await stop().then(
+    () => null,
+    (error: unknown) => error,
+  );
+  await removeMesh(context, project, steps);
+  if (failure !== null) throw failure;
+  return 0;
+}
+
+/** Without a running mesh there may still be containers and a network of one that was killed: they are found as well. */
+async function removeMesh({ output, env }: CommandContext, project: Project, steps: Steps): Promise<void> {
+  let isThere = isMeshUp(project, env);
   for await (const step of takeDown(project, env)) {
     output.note(output.paint.dim(`   ${step}`));
     isThere = true;
   }
   steps.done(isThere ? "mesh removed" : `there is no mesh of ${project.name} any more`);
-  if (flags.compose && project.composeFiles.length > 0)
-    await stopCompose(context, { project, hasVolumes: flags.volumes === true, steps });
-  return 0;
 }
 
 async function stopCompose(

@@ -1,8 +1,9 @@
 // Runs planned actions: keys side by side, each key's actions in order, failures kept as values and tried again later.
 import { type ActionFailure, Attempts } from "./attempts.ts";
+import type { PerformContext } from "./create-own.ts";
 import { EngineError } from "./engine.ts";
 import type { Log } from "./log.ts";
-import { type PerformContext, performAction } from "./perform.ts";
+import { performAction } from "./perform.ts";
 import type { Action } from "./plan.ts";
 
 /** Each starts a container or two: more at once only makes all of them slower. */

@@ -59,8 +59,12 @@ export function ownLabels(identity: MeshIdentity): Labels {
   return { [label.project]: identity.project, [label.mesh]: identity.mesh, [label.stateId]: identity.stateId };
 }
 
+/**
+ * Docker gives the default route, and at a restart eth0, to the network whose name comes first where all of a container's
+ * networks are internal (measured): this one must come last.
+ */
 export function meshNetworkName(mesh: string): string {
-  return `devmesh_${mesh}`;
+  return `zz_devmesh_${mesh}`;
 }
 
 export function gatewayNetworkName(mesh: string): string {

@@ -17,7 +17,7 @@ const subnetAttemptsMax = 8;
 
 const network = (id: string) => `/networks/${encodeURIComponent(id)}`;
 
-/** Finds or creates `devmesh_<mesh>`. Throws Problem DM0405 when another folder's mesh has it. */
+/** Finds or creates `zz_devmesh_<mesh>`. Throws Problem DM0405 when another folder's mesh has it. */
 export async function ensureMeshNetwork(engine: Engine, identity: MeshIdentity): Promise<MeshNetwork> {
   const name = meshNetworkName(identity.mesh);
   const existing = await findOurs(engine, name, identity);

@@ -105,7 +105,9 @@ export function gatewaySpec(context: SpecContext, gateway: DesiredGateway, mesh:
 export type OneShot =
   | { readonly kind: "remove-rules"; readonly containerId: string }
   /** Takes the mesh address' line out of the application's /etc/hosts. */
-  | { readonly kind: "clean-hosts"; readonly containerId: string; readonly address: string };
+  | { readonly kind: "clean-hosts"; readonly containerId: string; readonly address: string }
+  /** Gives it lines back, latin1. */
+  | { readonly kind: "add-hosts"; readonly containerId: string; readonly lines: string };
 
 /** Runs in the application's namespace with nothing but what its one task needs. */
 export function oneShotSpec(context: SpecContext, oneShot: OneShot): OwnSpec {
@@ -116,7 +118,7 @@ export function oneShotSpec(context: SpecContext, oneShot: OneShot): OwnSpec {
     body: {
       ...common(context, "one-shot", { owner: containerId, startedAt: "" }, "{}"),
       User: "0:0",
-      Cmd: isRules ? ["remove-rules"] : ["clean-hosts", oneShot.address],
+      Cmd: [oneShot.kind, ...argumentsOf(oneShot)],
       HostConfig: {
         ...hardened(context),
         NetworkMode: `container:${containerId}`,
@@ -126,6 +128,17 @@ export function oneShotSpec(context: SpecContext, oneShot: OneShot): OwnSpec {
       },
     },
   };
+}
+
+function argumentsOf(oneShot: OneShot): string[] {
+  switch (oneShot.kind) {
+    case "remove-rules":
+      return [];
+    case "clean-hosts":
+      return [oneShot.address];
+    case "add-hosts":
+      return [Buffer.from(oneShot.lines, "latin1").toString("base64")];
+  }
 }
 
 function common(

@@ -1,28 +1,13 @@
 // Carries out one action. Each may be done twice: what is so already is fine.
 import { Problem } from "../api/problem.ts";
-import {
-  createContainer,
-  inspectContainer,
-  removeContainer,
-  startContainer,
-  terminateContainer,
-  waitContainer,
-} from "./containers.ts";
-import { type Engine, EngineError, isStatus } from "./engine.ts";
-import { asRecord, asString } from "./json.ts";
-import { isOurs } from "./labels.ts";
-import { readLogTail } from "./logs.ts";
-import { connectContainer, disconnectContainer, ensureGatewayNetwork, ensureMeshNetwork } from "./network.ts";
-import { gatewaySpec, type OneShot, type OwnSpec, oneShotSpec, type SpecContext, sidecarSpec } from "./own-spec.ts";
+import { removeContainer, startContainer, terminateContainer } from "./containers.ts";
+import { createOwn, type PerformContext } from "./create-own.ts";
+import { type Engine, EngineError } from "./engine.ts";
+import { leaveNetwork } from "./leave-network.ts";
+import { connectContainer, ensureGatewayNetwork, ensureMeshNetwork } from "./network.ts";
+import { runOneShot } from "./one-shot.ts";
+import { gatewaySpec, sidecarSpec } from "./own-spec.ts";
 import type { Action } from "./plan.ts";
-import { readLabels } from "./read-container.ts";
-
-/** A one-shot runs nft or edits one file. */
-const oneShotTimeoutMs = 15_000;
-
-export interface PerformContext extends SpecContext {
-  readonly engine: Engine;
-}
 
 /** The ids of containers whose facts changed. Throws EngineError or Problem. */
 export async function performAction(context: PerformContext, action: Action): Promise<string[]> {
@@ -35,7 +20,7 @@ export async function performAction(context: PerformContext, action: Action): Pr
       await connectContainer(engine, action.networkId, action.containerId);
       return [action.containerId];
     case "disconnect":
-      await disconnectContainer(engine, action.networkId, action.containerId);
+      await leaveNetwork(context, action.containerId, action.networkId);
       return [action.containerId];
     case "create-sidecar":
       return attachSidecar(context, action);
@@ -51,20 +36,6 @@ export async function performAction(context: PerformContext, action: Action): Pr
     case "remove-rules":
     case "clean-hosts":
       return [await runOneShot(context, action)];
-  }
-}
-
-/** Runs it to its end and removes it. Throws with its last words when it fails. Its id. */
-export async function runOneShot(context: PerformContext, oneShot: OneShot): Promise<string> {
-  const { engine } = context;
-  const id = await createOwn(context, oneShotSpec(context, oneShot));
-  try {
-    await startContainer(engine, id);
-    const code = await waitContainer(engine, id, "not-running", oneShotTimeoutMs);
-    if (code !== 0) throw new Error(`${oneShot.kind} ended with ${code}: ${await readLogTail(engine, id)}`);
-    return id;
-  } finally {
-    await removeContainer(engine, id);
   }
 }
 
@@ -106,22 +77,5 @@ async function startOwn(engine: Engine, ownId: string, listener: string): Promis
     const address = listener.replace(/^gateway\//, "");
     const hint = "stop what listens there, or choose another port in mesh.yaml's gateway:";
     throw new Problem("DM0401", `the host port ${address} is in use`, hint);
-  }
-}
-
-/** A container of ours that has the name already is one that an earlier attempt left: it is replaced. */
-async function createOwn({ engine, identity }: PerformContext, { name, body }: OwnSpec): Promise<string> {
-  try {
-    return await createContainer(engine, name, body);
-  } catch (error) {
-    if (!isStatus(error, 409)) throw error;
-    const existing = await inspectContainer(engine, name);
-    if (existing !== null) {
-      if (!isOurs(readLabels(existing), identity)) {
-        throw new Error(`a container named ${name} is there already, and this mesh did not make it`);
-      }
-      await removeContainer(engine, asString(asRecord(existing).Id));
-    }
-    return await createContainer(engine, name, body);
   }
 }

@@ -5,8 +5,9 @@ import { type PauseJournal, releaseLeftovers } from "./hold.ts";
 import type { EngineFacts } from "./image.ts";
 import { asRecord } from "./json.ts";
 import { isOfState, label, type MeshIdentity } from "./labels.ts";
+import { leaveNetwork } from "./leave-network.ts";
 import { disconnectContainer, listConnected, listOwnNetworks, removeNetwork } from "./network.ts";
-import { runOneShot } from "./perform.ts";
+import { runOneShot } from "./one-shot.ts";
 import { type NetworkFacts, readLabels, readOwnContainer } from "./read-container.ts";
 import type { OwnContainer } from "./world.ts";
 
@@ -56,7 +57,7 @@ export async function tearDown(options: TearDownOptions): Promise<readonly strin
     await attempt(`rules of ${id.slice(0, 12)}`, () => removeRulesOf(options, id, sidecars));
     await each(sidecars, (sidecar) => attempt(sidecar.name, () => stopAndRemove(engine, sidecar)));
     for (const [networkId, ids] of connected) {
-      if (ids.includes(id)) await attempt(`disconnecting ${id}`, () => disconnectContainer(engine, networkId, id));
+      if (ids.includes(id)) await attempt(`disconnecting ${id}`, () => leaveNetwork(options, id, networkId));
     }
   });
 

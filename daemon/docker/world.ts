@@ -71,7 +71,7 @@ export interface OwnContainer {
 
 export interface MeshNetwork {
   readonly id: string;
-  /** `devmesh_<mesh>`. */
+  /** `zz_devmesh_<mesh>`. */
   readonly name: string;
   readonly subnet: string;
   readonly gateway: string;

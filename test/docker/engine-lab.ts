@@ -19,6 +19,7 @@ const standIn = [
   'case "$0" in',
   "sidecar|gateway) trap 'exit 0' TERM; while :; do sleep 0.05; done;;",
   'clean-hosts) grep -v "^$1[[:space:]]" /etc/hosts > /tmp/hosts; cat /tmp/hosts > /etc/hosts;;',
+  'add-hosts) echo "$1" | base64 -d >> /etc/hosts;;',
   "remove-rules) exit 0;;",
   '*) echo "no such command: $0" >&2; exit 3;;',
   "esac",

@@ -96,7 +96,7 @@ describe("the mesh's network", () => {
   test("is internal, made once, and refused to another folder's daemon", async () => {
     const { engine, identity } = lab;
     const made = await ensureMeshNetwork(engine, identity);
-    expect(made).toMatchObject({ name: `devmesh_${identity.mesh}`, gateway: expect.stringMatching(/\.0\.1$/) });
+    expect(made).toMatchObject({ name: `zz_devmesh_${identity.mesh}`, gateway: expect.stringMatching(/\.0\.1$/) });
     expect(await ensureMeshNetwork(engine, identity)).toEqual(made);
     const stranger = { ...identity, stateId: "another folder" };
     await expect(ensureMeshNetwork(engine, stranger)).rejects.toMatchObject({ code: "DM0405" });

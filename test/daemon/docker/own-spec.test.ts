@@ -20,6 +20,7 @@ const all = {
   gateway: gatewaySpec(context, gateway, mesh),
   rules: oneShotSpec(context, { kind: "remove-rules", containerId: "app" }),
   hosts: oneShotSpec(context, { kind: "clean-hosts", containerId: "app", address: "10.213.0.5" }),
+  lines: oneShotSpec(context, { kind: "add-hosts", containerId: "app", lines: "172.18.0.2\tcart\n" }),
 };
 
 describe("what Docker is asked to create", () => {
@@ -61,6 +62,8 @@ describe("what Docker is asked to create", () => {
   test("a one-shot has only what its task needs", () => {
     expect(all.rules.body).toMatchObject({ Cmd: ["remove-rules"], HostConfig: { CapAdd: ["NET_ADMIN"] } });
     expect(all.hosts.body).toMatchObject({ Cmd: ["clean-hosts", "10.213.0.5"], HostConfig: { ReadonlyRootfs: false } });
+    const base64 = Buffer.from("172.18.0.2\tcart\n").toString("base64");
+    expect(all.lines.body).toMatchObject({ Cmd: ["add-hosts", base64], HostConfig: { ReadonlyRootfs: false } });
     expect(JSON.stringify(all.hosts)).not.toContain("CapAdd");
   });
 

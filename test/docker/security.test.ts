@@ -98,7 +98,7 @@ async function probeAsProxy(service: string, probes: readonly Probe[]): Promise<
 /** The container's address on the project's network or on the mesh's. */
 async function addressOf(service: string, network: "project" | "mesh"): Promise<string> {
   const { project, mesh } = setting();
-  const name = network === "mesh" ? `devmesh_${mesh}` : `${project.name}_default`;
+  const name = network === "mesh" ? `zz_devmesh_${mesh}` : `${project.name}_default`;
   const format = `{{(index .NetworkSettings.Networks "${name}").IPAddress}}`;
   return await project.docker("inspect", "-f", format, await project.container(service));
 }
@@ -159,7 +159,7 @@ describe("a plaintext caller", () => {
 
   test("that was put on the mesh's own network reaches only the door for mutual TLS", async () => {
     const { project, mesh, neighbour } = setting();
-    const network = `devmesh_${mesh}`;
+    const network = `zz_devmesh_${mesh}`;
     await project.docker("network", "connect", network, neighbour);
     try {
       const host = await addressOf("open", "mesh");

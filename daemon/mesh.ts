@@ -23,6 +23,8 @@ import { writeJson } from "./state/store.ts";
 const firstListMs = 20_000;
 /** Running proxies that have not spoken by then count as not serving until they do. */
 const adoptMs = 2_500;
+/** What the first push to adopted proxies gets before commands are answered, so that they see it done. */
+const adoptedSyncMs = 1_500;
 /** Rounds of the loop in which a held container gets its sidecar; the gate has its own limit in time. */
 const attachRoundsMax = 100;
 
@@ -86,6 +88,8 @@ async function open(parts: DaemonParts, closers: Closers): Promise<void> {
   await watch.ready;
   // An edit between the first round and the watch would otherwise wait for the poll.
   await mesh.loop.settled();
+  if (isAdopting)
+    await mesh.fleet.waitFor(() => mesh.fleet.statuses().every(({ isSynced }) => isSynced), adoptedSyncMs);
   const down = async (): Promise<void> => {
     await watch.close();
     mesh.plane.setPlanning(false);

@@ -15,6 +15,7 @@ export function endpointsOf(
     const addresses = container.networks.map(({ address }) => address);
     return {
       id: container.id,
+      startedAt: container.startedAt,
       isBalanced: container.state === "running" && isHealthy(container) && readySidecars.has(container.id),
       workload: container.name,
       version,

@@ -139,6 +139,8 @@ export interface RetryConfig {
 export interface EndpointConfig {
   /** The container's id: what health, pools and counters are keyed by. */
   readonly id: string;
+  /** Opaque; changes when the container was started anew, often at the address that it had: connections of before lead nowhere. */
+  readonly startedAt: string;
   /** False: it takes nothing new by load balancing (not ready, unhealthy, paused), and finishes what it has. */
   readonly isBalanced: boolean;
   readonly workload: string;

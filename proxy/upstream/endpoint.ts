@@ -94,9 +94,9 @@ export class Endpoint implements Target {
     return () => this.#tunnels.delete(tunnel);
   }
 
-  /** A new address is another container of the same id after a restart: its old connections lead nowhere. */
+  /** A container of the same id that was started anew, or has another address: its old connections lead nowhere. */
   update(config: EndpointConfig, gone: Failure): void {
-    const isMoved = config.address !== this.#config.address;
+    const isMoved = config.address !== this.#config.address || config.startedAt !== this.#config.startedAt;
     this.#config = config;
     if (!isMoved) return;
     this.#avoidUntil = 0;

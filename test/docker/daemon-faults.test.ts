@@ -89,9 +89,10 @@ async function ownContainers(): Promise<string> {
   return (await docker("inspect", "-f", format, ...ids.split("\n"))).split("\n").sort().join("\n");
 }
 
-async function statusOk(): Promise<Result> {
+/** Any command revives the daemon. 7: it works, and something is still on its way. */
+async function command(): Promise<Result> {
   const result = await project().cli("status");
-  expect(result.code, `${result.stdout}${result.stderr}`).toBe(0);
+  expect([0, 7], `${result.stdout}${result.stderr}`).toContain(result.code);
   return result;
 }
 
@@ -132,7 +133,7 @@ test("kill -9 under load fails nothing, and the next command adopts every proxy 
     await pay.successes(60);
     expect(pay.sent.slice(-30).every((one) => one.name !== name)).toBe(true);
     const commandMs = Date.now();
-    await statusOk();
+    await command();
     controlMs = (await followed(pay, name)) - commandMs;
   });
   console.log(`kill -9: in control ${controlMs} ms after the command: ${describeLoad(sent)}`);
@@ -152,7 +153,7 @@ test("stopped for 20 s under load it fails nothing, and a command replaces it th
       await delay(stoppedMs);
       expect(pay.sent.every((one) => one.name !== name)).toBe(true);
       const commandMs = Date.now();
-      await statusOk();
+      await command();
       controlMs = (await followed(pay, name)) - commandMs;
     } finally {
       if (daemons().includes(old)) process.kill(old, "SIGKILL");
@@ -235,7 +236,7 @@ test("one that is killed with a container frozen leaves it so only until the nex
   console.log(`killed while it held a container: ${isFrozen ? "frozen" : "running"}`);
   await project().cli("status");
   expect(await docker("inspect", "-f", "{{.State.Paused}}", api)).toBe("false");
-  await eventually(statusOk, 15_000, 200);
+  await eventually(async () => expect((await project().status()).health).toBe("ok"), 15_000, 200);
 });
 
 test.for([20, 80, 150, 250, 400, 700])("killed %i ms into its start it is followed by one that works", async (ms) => {
@@ -257,7 +258,7 @@ test.for([20, 80, 150, 250, 400, 700])("killed %i ms into its start it is follow
     if (pid !== undefined && daemons().includes(pid)) process.kill(pid, "SIGKILL");
     const first = await reviving;
     if (first.code !== 0 && first.code !== 7) expect(first.stderr).toMatch(/DM\d{4}/);
-    await statusOk();
+    await command();
     await followed(pay, name);
   });
   expect(failures(sent)).toEqual([]);

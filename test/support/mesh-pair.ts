@@ -175,6 +175,7 @@ export function serviceConfig(name: string, port: number, parts: Partial<Service
 export function endpointConfig(proxy: TestProxy, version = "v1"): EndpointConfig {
   return {
     id: `${proxy.service}-${proxy.address}`,
+    startedAt: "t1",
     isBalanced: true,
     workload: `shop_${proxy.service}_${version}`,
     version,

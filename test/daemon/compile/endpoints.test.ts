@@ -32,6 +32,7 @@ test("its address is the mesh's, its aliases are its others", () => {
   expect(proxyOf(compiled({ world }), "shop-a-1").endpoints.a).toEqual([
     {
       id: "shop-a-1-id",
+      startedAt: "2026-01-01T00:00:00Z",
       isBalanced: true,
       workload: "shop-a-1",
       version: null,

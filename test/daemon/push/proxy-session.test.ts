@@ -88,6 +88,7 @@ test("the second config travels as a difference, and an equal one not at all", a
   await synced(started);
   const endpoint = {
     id: "c1",
+    startedAt: "t1",
     isBalanced: true,
     workload: "w",
     version: null,

@@ -9,12 +9,11 @@ import type { Counters } from "../telemetry/counters.ts";
 import { Attempt } from "./attempt.ts";
 import { recordRequest } from "./record.ts";
 import { replyTo } from "./replies.ts";
-import { retryAfterFailure, retryAfterResponse } from "./retry.ts";
+import { RequestSoFar } from "./request-so-far.ts";
+import { retryAfterFailure, retryAfterResponse, type Verdict } from "./retry.ts";
 import type { Routing, Target } from "./routing.ts";
 import type { Random } from "./split.ts";
 
-/** A request body is kept for replay up to this many bytes; a longer one is sent once (Linkerd's figure). */
-const replayBytesMax = 64 * 1024;
 /** Envoy's base interval between tries, full jitter, doubled per try, at most ten times the base. */
 const backoffBaseMs = 25;
 /** Between tries while a request waits for an endpoint that takes it: the table need not change for one to come back. */
@@ -35,16 +34,19 @@ export class Exchange implements ServerStreamEvents {
   readonly tried: Target[] = [];
   #attempt: Attempt | null = null;
   #deadline: NodeJS.Timeout | null = null;
+  /** Between two tries: ends the wait for the next one. */
   #waiting: (() => void) | null = null;
   /** When waiting for an endpoint ends, by performance.now(); set when it begins. */
   #waitsUntil = 0;
-  /** Chunks already handed to a try; null once they are too many to keep. */
-  #replay: Buffer[] | null = [];
+  readonly #sent = new RequestSoFar();
+  /** No try so far can have shown anything of the request to an application. */
+  #isUnseen = true;
   requestBytes = 0;
   responseBytes = 0;
   #trailers: Fields | null = null;
   #isRequestEnded: boolean;
   status = 0;
+  #flags = "-";
   #isUpgraded = false;
   #isResponseEnded = false;
   isDone = false;
@@ -60,7 +62,7 @@ export class Exchange implements ServerStreamEvents {
   start(): void {
     const { timeoutMs } = this.routing;
     if (timeoutMs > 0) this.#deadline = setTimeout(() => this.#onDeadline(), timeoutMs);
-    this.#try();
+    this.#next();
   }
 
   get durationMs(): number {
@@ -71,35 +73,41 @@ export class Exchange implements ServerStreamEvents {
     return Math.max(0, this.tried.length - 1);
   }
 
-  #try(): void {
+  /** A try at what is there now; without that the request waits or fails. */
+  #next(): void {
     const target = this.routing.target(this.tried);
-    if (target === null) {
-      if (this.#mayWait()) this.#wait(this.routing.missing());
-      else this.fail(this.routing.missing());
-      return;
-    }
+    if (target !== null) this.#try(target);
+    else if (this.#mayWait()) this.#wait(this.routing.missing());
+    else this.fail(this.routing.missing());
+  }
+
+  #try(target: Target): void {
     this.#stopWaiting();
     this.tried.push(target);
     const attempt = new Attempt(this, target, this.routing.retry.perTryTimeoutMs);
     this.#attempt = attempt;
     const hasBody = this.stream.head.bodyLength !== 0 || this.stream.head.upgrade !== null;
     attempt.open({ head: this.stream.head, hasBody, destination: this.routing.destination });
-    if (this.#replay !== null) for (const chunk of this.#replay) attempt.write(chunk);
+    const hasRoom = this.#sent.sendTo(attempt);
+    if (this.#sent.isFull) this.#sent.drop();
     if (hasBody && this.#isRequestEnded) attempt.endRequest(this.#trailers);
-    this.stream.resume();
+    if (hasRoom) this.stream.resume();
+    else this.stream.pause();
   }
 
   /** Only a request that nobody has seen any of, and that can still be sent whole, may be held. */
   #mayWait(): boolean {
-    if (this.routing.waitMs === 0 || !this.#canReplay()) return false;
+    if (this.routing.waitMs === 0 || !this.#isUnseen || !this.#sent.isWhole) return false;
     if (this.#waitsUntil === 0) this.#waitsUntil = performance.now() + this.routing.waitMs;
     return performance.now() < this.#waitsUntil;
   }
 
-  /** Holds the request until there is a target, or the service's time for that is over: then it fails with `reason`. */
+  /**
+   * Holds the request until there is a target, or the service's time for that is over: then it fails with `reason`. The
+   * client is read on meanwhile, as far as that can be kept: one that goes away is heard only so.
+   */
   #wait(reason: Failure): void {
     this.#stopWaiting();
-    this.stream.pause();
     const timer = setTimeout(
       () => {
         this.#stopWaiting();
@@ -108,7 +116,8 @@ export class Exchange implements ServerStreamEvents {
       Math.max(0, this.#waitsUntil - performance.now()),
     );
     const tryNow = () => {
-      if (!this.isDone && this.routing.target(this.tried) !== null) this.#try();
+      const target = this.routing.target(this.tried);
+      if (target !== null) this.#try(target);
     };
     const again = setInterval(tryNow, waitingTryMs);
     const cancel = this.routing.onTargets(tryNow);
@@ -129,9 +138,14 @@ export class Exchange implements ServerStreamEvents {
   onData(chunk: Buffer): void {
     if (this.isDone) return;
     this.requestBytes += chunk.length;
-    if (this.requestBytes > replayBytesMax || this.status !== 0) this.#replay = null;
-    this.#replay?.push(chunk);
-    if (this.#attempt?.write(chunk) === false) this.stream.pause();
+    this.#sent.push(chunk);
+    if (this.#attempt === null) {
+      // Between two tries nothing may be lost: what is too much to keep stays with the client.
+      if (this.#sent.isFull) this.stream.pause();
+      return;
+    }
+    if (this.#sent.isFull) this.#sent.drop();
+    if (!this.#attempt.write(chunk)) this.stream.pause();
   }
 
   onEnd(trailers: Fields | null): void {
@@ -139,13 +153,15 @@ export class Exchange implements ServerStreamEvents {
     this.#isRequestEnded = true;
     this.#trailers = trailers;
     this.#attempt?.endRequest(trailers);
-    if (this.#isUpgraded && this.#isResponseEnded) this.#finish("-", null);
+    if (this.#isUpgraded && this.#isResponseEnded) this.#finish(null);
   }
 
   onAbort(reason: Failure): void {
     if (this.isDone) return;
     this.#attempt?.abort(reason);
-    this.#finish(reason.flag, reason);
+    // The codec answers a broken request itself, with this status.
+    if (this.status === 0) this.status = reason.status;
+    this.#finish(reason);
   }
 
   onDrain(): void {
@@ -158,18 +174,24 @@ export class Exchange implements ServerStreamEvents {
     if (!this.isDone) this.stream.resume();
   }
 
+  /** Whoever answers has begun: as in Envoy, no other is asked from here on. */
   onInformational(head: ResponseHead): void {
-    if (!this.isDone) this.stream.informational(head);
+    if (this.isDone) return;
+    this.#sent.drop();
+    this.stream.informational(head);
   }
 
   onResponse(head: ResponseHead): void {
-    if (this.#canReplay() && retryAfterResponse(this.routing.retry, head, this.retries)) {
+    const verdict = this.#sent.isWhole ? retryAfterResponse(this.routing.retry, head, this.retries) : "no";
+    if (verdict === "retry" && this.routing.target(this.tried) !== null) {
       this.#attempt?.abort(failure("LR", 503, "retry", `a response with status ${head.status} is retried`));
+      this.#isUnseen = false;
       this.#retry();
       return;
     }
+    if (verdict === "exhausted") this.#flags = "URX";
     this.status = head.status;
-    this.#replay = null;
+    this.#sent.drop();
     if (head.status === 101) {
       this.#isUpgraded = true;
       this.#clearDeadline();
@@ -190,49 +212,54 @@ export class Exchange implements ServerStreamEvents {
       // An early response: whatever of the body still comes is nobody's any more.
       this.#attempt?.abort(failure("LR", 0, "early_response", "the response was complete before the request"));
     }
-    this.#finish("-", null);
+    this.#finish(null);
   }
 
   onAttemptFailed(reason: Failure): void {
     if (this.isDone) return;
-    const failed = this.retries > 0 ? exhausted(reason, this.tried.length) : reason;
-    if (this.status !== 0 || !this.#canReplay()) this.fail(failed);
-    else if (retryAfterFailure(this.routing.retry, reason, this.retries)) this.#retry();
-    else if (reason.isUnprocessed && this.#mayWait()) this.#wait(failed);
-    else this.fail(failed);
+    this.#attempt = null;
+    if (!reason.isUnprocessed) this.#isUnseen = false;
+    const verdict = this.#sent.isWhole ? retryAfterFailure(this.routing.retry, reason, this.retries) : "no";
+    const last = this.retries > 0 ? afterTries(reason, this.tried.length, verdict) : reason;
+    if (verdict === "retry" && this.routing.target(this.tried) !== null) this.#retry();
+    else if (reason.isUnprocessed && this.#mayWait()) this.#wait(last);
+    else this.fail(last);
   }
 
   /** Ends the exchange with a reply of the proxy's own, or by cutting what was begun. */
   fail(reason: Failure): void {
     if (this.isDone) return;
     this.#attempt?.abort(reason);
-    if (this.status === 0 && reason.isUnprocessed && this.stream.refuse !== undefined) {
+    if (this.status === 0 && reason.isUnprocessed && this.#isUnseen && this.stream.refuse !== undefined) {
       this.status = reason.status;
       this.stream.refuse(reason);
     } else if (this.status === 0 && reason.status > 0) {
       const { head, body } = replyTo(reason);
       this.status = head.status;
-      this.responseBytes = body.length;
+      this.responseBytes = this.stream.head.method === "HEAD" ? 0 : body.length;
       this.stream.respond(head);
       this.stream.write(body);
       this.stream.end(null);
     } else {
       this.stream.abort(reason);
     }
-    this.#finish(reason.flag, reason);
+    this.#finish(reason);
   }
 
-  #canReplay(): boolean {
-    return this.#replay !== null;
-  }
-
+  /** At once where it was not tried; after a pause where it was. */
   #retry(): void {
     this.#attempt = null;
-    this.stream.pause();
-    const isElsewhere = this.routing.target(this.tried) !== this.tried.at(-1);
+    const target = this.routing.target(this.tried);
+    if (target !== null && !this.tried.includes(target)) {
+      this.#try(target);
+      return;
+    }
     const ceiling = Math.min(backoffBaseMs * 2 ** this.retries, backoffBaseMs * 10);
-    if (isElsewhere) this.#try();
-    else setTimeout(() => this.isDone || this.#try(), this.#deps.random() * ceiling);
+    const timer = setTimeout(() => {
+      this.#waiting = null;
+      this.#next();
+    }, this.#deps.random() * ceiling);
+    this.#waiting = () => clearTimeout(timer);
   }
 
   #onDeadline(): void {
@@ -242,7 +269,7 @@ export class Exchange implements ServerStreamEvents {
       failure(
         "UT",
         504,
-        "response_timeout",
+        "upstream_response_timeout",
         `no complete response from ${where} within the route's timeout of ${timeoutMs} ms`,
       ),
     );
@@ -253,22 +280,22 @@ export class Exchange implements ServerStreamEvents {
     this.#deadline = null;
   }
 
-  #finish(flags: string, reason: Failure | null): void {
+  #finish(reason: Failure | null): void {
     if (this.isDone) return;
     this.isDone = true;
     this.#clearDeadline();
     this.#stopWaiting();
     this.#attempt?.close(reason);
     this.#attempt = null;
-    this.#replay = null;
-    this.#record(flags, reason);
+    this.#sent.drop();
+    this.#record(reason);
   }
 
-  #record(flags: string, reason: Failure | null): void {
+  #record(reason: Failure | null): void {
     const { routing, startMs, durationMs, status, requestBytes, responseBytes, retries } = this;
     const target = this.tried.at(-1) ?? null;
     const { cluster, routeName } = routing;
-    const edge = routing.edge(target, flags);
+    const edge = routing.edge(target, reason?.flag ?? this.#flags);
     const upstreamHost = target?.host ?? "-";
     const sizes = { requestBytes, responseBytes, retries };
     const outcome = { edge, cluster, routeName, upstreamHost, status, failure: reason, startMs, durationMs, ...sizes };
@@ -276,8 +303,10 @@ export class Exchange implements ServerStreamEvents {
   }
 }
 
-function exhausted(reason: Failure, tries: number): Failure {
-  const flag = reason.flag === "UF" || reason.flag === "UH" ? reason.flag : "URX";
+/** Says how many tries there were; the flag says it only where the policy's limit is what ended them. */
+function afterTries(reason: Failure, tries: number, verdict: Verdict): Failure {
+  const isLimit = verdict === "exhausted" && reason.flag !== "UF" && reason.flag !== "UH";
   // The peer's proxy may have counted its own tries already.
-  return { ...reason, flag, reason: `${reason.reason.replace(/ \(\d+ tries\)$/, "")} (${tries} tries)` };
+  const text = `${reason.reason.replace(/ \(\d+ tries\)$/, "")} (${tries} tries)`;
+  return { ...reason, flag: isLimit ? "URX" : reason.flag, reason: text };
 }

@@ -14,6 +14,8 @@ export class InnerClientSession extends InnerSession {
   /** Opened before the peer's HELLO. Nothing of them is sent until then, so that they can be taken back. */
   #waiting: InnerClientStream[] = [];
   #isDraining = false;
+  /** A ping is out that must be answered before a request goes. */
+  #isAsking = false;
   readonly #onOver: () => void;
   readonly #helloTimer: Timer;
 
@@ -47,12 +49,30 @@ export class InnerClientSession extends InnerSession {
     } else if (this.openStreams >= limits.streamsMax) {
       const reason = `${describe} has ${limits.streamsMax} requests open, which is the most that one session takes`;
       stream.failLater(refused("UO", 503, "upstream_reset_before_response_started{overflow}", reason));
-    } else if (this.peerWindow < 0) {
+    } else if (this.peerWindow < 0 || this.#asks()) {
       this.#waiting.push(stream);
     } else {
       this.#start(stream);
     }
     return stream;
+  }
+
+  /**
+   * The peer may have gone without a word while nothing was said (its container was restarted while no daemon ran, this
+   * machine slept): a request must not be the first to find out, since nobody could tell whether it was processed.
+   */
+  #asks(): boolean {
+    if (this.#isAsking || this.streams.size > 0 || this.watch.silentMs < this.limits.staleMs) return this.#isAsking;
+    this.#isAsking = true;
+    this.watch.ask();
+    return true;
+  }
+
+  protected override onHeard(): void {
+    if (!this.#isAsking || this.loss !== null) return;
+    this.#isAsking = false;
+    this.watch.rest();
+    this.#startWaiting();
   }
 
   /** Takes no more streams; closes when those that are open are over. */
@@ -85,10 +105,14 @@ export class InnerClientSession extends InnerSession {
 
   protected override onHello(): void {
     this.#helloTimer.cancel();
+    this.#startWaiting();
+    if (this.#isDraining && this.openStreams === 0) this.finish({ reason: "it was drained", failure: null });
+  }
+
+  #startWaiting(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const stream of waiting) this.#start(stream);
-    if (this.#isDraining && this.openStreams === 0) this.finish({ reason: "it was drained", failure: null });
   }
 
   protected override onHead(type: number, id: number, isEnd: boolean, payload: Buffer): void {

@@ -26,6 +26,8 @@ export interface InnerLimits {
   readonly silenceMs: number;
   /** No byte within this after a ping: the peer is dead. */
   readonly pongMs: number;
+  /** A session that carried nothing for this long is pinged before it gets a request. */
+  readonly staleMs: number;
   /** From the start of connecting to the peer's HELLO. */
   readonly helloMs: number;
   /** How long a socket may take to flush its last bytes before it is destroyed. */
@@ -44,6 +46,7 @@ export const defaultInnerLimits: InnerLimits = {
   unsentBytesMax: 4 * MiB,
   silenceMs: 500,
   pongMs: 1000,
+  staleMs: 2000,
   helloMs: 10_000,
   lingerMs: 1000,
 };

@@ -41,6 +41,25 @@ export class PeerWatch {
     this.#pingedAt = -1;
   }
 
+  /** How long ago the last byte came. */
+  get silentMs(): number {
+    return this.#clock.now() - this.#heardAt;
+  }
+
+  /** Pings now, whatever was heard before: it is dead unless a byte comes within `pongMs`. */
+  ask(): void {
+    this.#isWatching = true;
+    this.#ping();
+    this.#timer?.cancel();
+    this.#timer = this.#clock.setTimeout(this.#onTimer, this.#limits.pongMs);
+  }
+
+  #ping(): void {
+    this.#pingedAt = this.#clock.now();
+    this.#pings = (this.#pings + 1) >>> 0;
+    this.#events.ping(this.#pings);
+  }
+
   /** No stream is open: silence means nothing. */
   rest(): void {
     this.#isWatching = false;
@@ -63,9 +82,7 @@ export class PeerWatch {
       return;
     }
     if (this.#pingedAt < 0 && now - this.#heardAt >= silenceMs) {
-      this.#pingedAt = now;
-      this.#pings = (this.#pings + 1) >>> 0;
-      this.#events.ping(this.#pings);
+      this.#ping();
     }
     const due = this.#pingedAt < 0 ? this.#heardAt + silenceMs : this.#pingedAt + pongMs;
     this.#timer = this.#clock.setTimeout(this.#onTimer, Math.max(1, due - now));

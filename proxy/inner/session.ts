@@ -206,10 +206,16 @@ export abstract class InnerSession implements FrameSink {
     this.watch.heard();
     try {
       this.#reader.push(chunk);
+      this.onHeard();
     } catch (error) {
       if (!(error instanceof InnerViolation)) throw error;
       this.#violated(error);
     }
+  }
+
+  /** Something came, and was dealt with. */
+  protected onHeard(): void {
+    // Only a caller waits for it.
   }
 
   onDataStart(id: number, length: number): void {

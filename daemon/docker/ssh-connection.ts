@@ -1,5 +1,5 @@
 // A connection to Docker's API on another machine by the ssh command, as the docker command makes it: the user's own keys,
-// known hosts and ~/.ssh/config apply. (docker-modem's ssh2 would not check the host's key.)
+// known hosts and ~/.ssh/config apply. (The package ssh2 would not check the host's key.)
 import { type ChildProcess, spawn } from "node:child_process";
 import { Agent } from "node:http";
 import { Duplex } from "node:stream";

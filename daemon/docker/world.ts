@@ -1,4 +1,4 @@
-// What Docker runs now, copied into our own small types at the edge: nothing above this folder knows dockerode.
+// What Docker runs now, copied into our own small types at the edge: nothing above this folder knows Docker's JSON.
 
 export interface World {
   /** Containers of the mesh's project, and labelled ones: running, paused, stopped. Our own are not among them. */

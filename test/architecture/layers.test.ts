@@ -38,7 +38,7 @@ test.each([
   ["the shop into the mesh", "sample-shop/cart/main.ts", 'import { splice } from "../../proxy/tcp/splice.ts";'],
   ["one shop service into another", "sample-shop/cart/main.ts", 'import { page } from "../website/page.ts";'],
   ["source into tests", "daemon/loop.ts", 'import { eventually } from "../test/support/eventually.ts";'],
-  ["a package through another door", "daemon/push/fleet.ts", 'import Docker from "dockerode";'],
+  ["a package through another door", "daemon/push/fleet.ts", 'import { watch } from "blessed";'],
   ["a package's inside through another door", "cli/main.ts", 'import x from "blessed/lib/widget.js";'],
   ["a package that nobody owns", "proxy/engine.ts", 'import _ from "lodash";'],
   ["process by another name", "daemon/loop.ts", 'import { exit } from "node:process";'],
@@ -103,8 +103,9 @@ test("what a file loads is followed through static imports only", () => {
 test("every dependency of package.json is imported by something that ships, or is on its way in", () => {
   const { dependencies } = JSON.parse(readFileSync(join(repository, "package.json"), "utf8"));
   const imported = new Set(edges.map(({ to }) => to));
-  // RequestAuthentication, a later slice, checks tokens with jose.
-  const unused = Object.keys(dependencies).filter((name) => !imported.has(name) && name !== "jose");
+  // RequestAuthentication, a later slice, checks tokens with jose; dockerode goes with the next change of the lock file.
+  const awaited = ["jose", "dockerode"];
+  const unused = Object.keys(dependencies).filter((name) => !imported.has(name) && !awaited.includes(name));
   expect(unused).toEqual([]);
 });
 

@@ -120,7 +120,6 @@ const packageDoors: Readonly<Record<string, readonly string[]>> = {
   chokidar: ["daemon"],
   commander: ["cli"],
   "dns-packet": ["proxy/dns"],
-  dockerode: ["daemon/docker"],
   koffi: ["proxy/capture"],
   pino: ["daemon"],
   "prom-client": ["daemon"],

@@ -55,14 +55,13 @@ it("bundles blessed with its widgets and terminal descriptions", async () => {
   expect(printed).toBe("function function\n");
 });
 
-it("bundles pino and dockerode", async () => {
+it("bundles pino", async () => {
   const printed = await bundleAndRun(
     "log",
-    `import Docker from "dockerode";
-    import { pino } from "pino";
-    pino({ base: null, timestamp: false }).info({ docker: typeof new Docker().listContainers }, "ready");`,
+    `import { pino } from "pino";
+    pino({ base: null, timestamp: false }).info("ready");`,
   );
-  expect(JSON.parse(printed)).toEqual({ level: 30, docker: "function", msg: "ready" });
+  expect(JSON.parse(printed)).toEqual({ level: 30, msg: "ready" });
 });
 
 it("bundles koffi, whose native part lies beside the bundle", async () => {

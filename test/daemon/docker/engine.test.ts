@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:https";
 import { tmpdir } from "node:os";
@@ -136,6 +137,29 @@ describe("a call", () => {
     const call = engine.call({ method: "GET", path: "/silent", signal: abort.signal });
     abort.abort();
     await expect(call).rejects.toMatchObject({ code: "ABORT_ERR" });
+  });
+
+  test("an answer that says nothing is null, and one that is no JSON is its text", async () => {
+    const { engine } = await connectTo({
+      "/nothing": (response) => response.writeHead(204).end(),
+      "/already": (response) => response.writeHead(304).end(),
+      "/ping": (response) => response.end("OK"),
+    });
+    const answers = ["/nothing", "/already", "/ping"].map((path) => engine.call({ method: "POST", path }));
+    expect(await Promise.all(answers)).toEqual([null, null, "OK"]);
+  });
+
+  test("a stream is handed over at its head, and a refused one fails with Docker's own words", async () => {
+    const { engine } = await connectTo({
+      "/events": (response) => response.write("first"),
+      "/logs": json({ message: "no such container" }, 404),
+    });
+    const stream = await engine.stream({ method: "GET", path: "/events", timeoutMs: 2000 });
+    const [chunk] = await once(stream, "data");
+    expect(String(chunk)).toBe("first");
+    stream.destroy();
+    const refused = engine.stream({ method: "GET", path: "/logs" });
+    await expect(refused).rejects.toMatchObject({ status: 404, message: "GET /logs: no such container" });
   });
 
   test("a connection that is not upgraded is an error, not a stream", async () => {

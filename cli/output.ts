@@ -7,7 +7,10 @@ export interface Output {
   readonly isQuiet: boolean;
   /** stdout is a terminal on which the live screen makes sense. */
   readonly isInteractive: boolean;
+  /** For notes and diagnostics, as standard error takes colour. */
   readonly paint: Paint;
+  /** For data, as standard output does: one may be a terminal and the other a pipe. */
+  readonly dataPaint: Paint;
   /** A line of data. */
   data(text: string): void;
   /** A line for people. */
@@ -31,7 +34,8 @@ export interface OutputOptions {
 export function createOutput({ isJson, isQuiet, isColourless, env, stdout, stderr }: OutputOptions): Output {
   // A reader that has gone away (`| head`) ends the output, not with a stack trace.
   for (const stream of [stdout, stderr]) stream.on("error", () => undefined);
-  const paint = createPaint(!isColourless && hasColour(env, stderr));
+  const paintFor = (stream: NodeJS.WriteStream) => createPaint(!isColourless && hasColour(env, stream));
+  const paint = paintFor(stderr);
   const note = (text: string) => {
     if (!isQuiet) stderr.write(`${text}\n`);
   };
@@ -40,6 +44,7 @@ export function createOutput({ isJson, isQuiet, isColourless, env, stdout, stder
     isQuiet,
     isInteractive: stdout.isTTY === true && !isJson && env.CI === undefined && env.TERM !== "dumb",
     paint,
+    dataPaint: paintFor(stdout),
     data: (text) => {
       stdout.write(`${text}\n`);
     },

@@ -1,5 +1,5 @@
 // `devmesh split payment v2=20`: changes the weights in mesh.yaml, comments and formatting kept.
-import { readFile, rename, stat, writeFile } from "node:fs/promises";
+import { readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
 import { Problem } from "../../daemon/api/problem.ts";
 import { editSplit } from "../../daemon/spec/edit-split.ts";
 import { loadSpec } from "../../daemon/spec/load.ts";
@@ -44,10 +44,16 @@ function parseWeights(assignments: readonly string[]): Record<string, number> {
   return weights;
 }
 
-/** The file appears whole or not at all, and keeps its permissions. */
+/** The file appears whole or not at all, keeps its permissions, and stays where a link to it points. */
 async function replaceFile(path: string, text: string): Promise<void> {
-  const { mode } = await stat(path);
-  const draft = `${path}.devmesh-draft`;
-  await writeFile(draft, text, { mode });
-  await rename(draft, path);
+  const target = await realpath(path);
+  const { mode } = await stat(target);
+  const draft = `${target}.devmesh-draft`;
+  try {
+    await writeFile(draft, text, { mode });
+    await rename(draft, target);
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw new Problem("DM0001", `${path} could not be written: ${(error as Error).message}`, "nothing was changed");
+  }
 }

@@ -21,7 +21,7 @@ export async function status(context: CommandContext): Promise<number> {
 }
 
 function painted({ output }: CommandContext, { text, tone }: Line): string {
-  const { paint } = output;
+  const { dataPaint: paint } = output;
   switch (tone) {
     case "plain":
       return text;

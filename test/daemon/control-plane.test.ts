@@ -196,6 +196,12 @@ test("an endpoint is balanced only once its sidecar serves in the namespace that
   };
   await eventually(() => expect(balanced()).toEqual(payments.map(({ id }) => id)));
   expect(notReady(started.input())).toEqual([]);
+  expect(buildStatus(started.input()).health).toBe("ok");
+  // payment-v2 was stopped: its share of the requests fails, which nobody may call healthy.
+  state.world = world([cart, payments[0], { ...payments[1], state: "exited" }], own);
+  await plane.round();
+  await eventually(() => expect(notReady(started.input())).toEqual([]));
+  expect(buildStatus(started.input()).health).toBe("degraded");
   // payment-v2 was restarted: its sidecar sits in the dead namespace and still says that it is ready.
   state.world = world([cart, payments[0], { ...payments[1], startedAt: "2026-01-01T01:00:00Z" }], own);
   await plane.round();

@@ -206,7 +206,7 @@ test("an endpoint is balanced only once its sidecar serves in the namespace that
   state.world = world([cart, payments[0], { ...payments[1], startedAt: "2026-01-01T01:00:00Z" }], own);
   await plane.round();
   await eventually(() => expect(balanced()).toEqual([payments[0].id]));
-  expect(notReady(started.input())).toEqual([expect.stringContaining("shop-payment-v2-1")]);
+  await eventually(() => expect(notReady(started.input())).toEqual([expect.stringContaining("shop-payment-v2-1")]));
 });
 
 test("a starting container is held when it will get a sidecar, also while the World shows it as stopped", async () => {

@@ -82,7 +82,8 @@ async function start(text: string | null, { lastGood, composeServices = null }: 
   onTestFinished(async () => {
     fleet.close();
     for (const peer of peers.values()) await peer[Symbol.asyncDispose]();
-    await rm(folder, { recursive: true, force: true });
+    // Addresses may still be on their way to the disk.
+    await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
   });
   const input = (): StatusInput => {
     if (plane.applied === null) throw new Error("nothing is applied");

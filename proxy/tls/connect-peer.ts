@@ -52,15 +52,21 @@ export function connectPeer(options: ConnectPeerOptions): TLSSocket {
       return wrong === null ? undefined : new FailureError(wrong);
     },
   });
-  const giveUp = (what: string, ms: number) =>
-    setTimeout(() => {
+  let isSettled = false;
+  const giveUp = (what: string, ms: number, isPending: () => boolean) => {
+    const judge = () => {
+      if (!isPending()) return;
       const reason = `${where(options)} did not ${what} within ${ms} ms`;
       socket.destroy(new FailureError(connectionFailure("connection_timeout", reason)));
-    }, ms);
+    };
+    // This process may have been stopped itself: what has come meanwhile is seen before the peer is judged.
+    return setTimeout(() => setImmediate(judge), ms);
+  };
   const { timeoutMs } = options;
-  const dialling = giveUp("accept a connection", Math.min(tcpConnectTimeoutMs, timeoutMs));
-  const handshake = giveUp("complete the handshake", timeoutMs);
+  const dialling = giveUp("accept a connection", Math.min(tcpConnectTimeoutMs, timeoutMs), () => below.connecting);
+  const handshake = giveUp("complete the handshake", timeoutMs, () => !isSettled);
   const settled = () => {
+    isSettled = true;
     clearTimeout(dialling);
     clearTimeout(handshake);
   };

@@ -15,7 +15,16 @@ export class DockerEvents implements AsyncDisposable {
 
   /** `filters` as `docker events --filter` takes them. */
   constructor(...filters: readonly string[]) {
-    const args = ["events", "--format", "{{json .}}", ...filters.flatMap((filter) => ["--filter", filter])];
+    // From now on, also if the command itself takes a while to start.
+    const since = String(Date.now() / 1000);
+    const args = [
+      "events",
+      "--since",
+      since,
+      "--format",
+      "{{json .}}",
+      ...filters.flatMap((filter) => ["--filter", filter]),
+    ];
     this.#child = spawn("docker", args, { stdio: ["ignore", "pipe", "ignore"] });
     this.#child.on("error", () => undefined);
     let rest = "";

@@ -3,10 +3,10 @@ import { renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Edit, effectTimes, percentile, waitForEffect } from "../support/edits.ts";
+import { editUnderLoad, percentile, waitForEffect } from "../support/edits.ts";
 import { eventually } from "../support/eventually.ts";
 import { HeldConnections } from "../support/held-connections.ts";
-import { failures, Load } from "../support/load.ts";
+import { describeLoad, failures, Load } from "../support/load.ts";
 import type { MeshProject } from "../support/mesh-project.ts";
 import { createReloadProject, type Language, type ReloadProject, type Weights } from "../support/reload-project.ts";
 
@@ -54,37 +54,16 @@ async function putInForce(weights: Weights, language: Language = "native"): Prom
   });
 }
 
-/** Moves everything from one version to the other and back while requests flow by three proxies. */
-async function editUnderLoad(edits: number, language: Language): Promise<void> {
-  const [client, other] = await Promise.all([project().container("client"), project().container("other")]);
-  const options = { url: "http://payment:8080/", rate: 80 };
+async function editsUnderLoad(edits: number, language: Language): Promise<void> {
   await putInForce([100, 0], language);
-  const loads = await Promise.all([
-    Load.inContainer(client, options),
-    Load.inContainer(other, options),
-    Load.onHost({ url: reload().url, rate: 80 }),
-  ]);
-  const done: Edit[] = [];
-  for (let i = 0; i < edits; i++) {
-    const [weights, name]: [Weights, string] = i % 2 === 0 ? [[0, 100], "payment-v2"] : [[100, 0], "payment-v1"];
-    const edit = { savedAt: Date.now(), name };
-    project().write("mesh.yaml", reload().meshText(weights, language));
-    done.push(edit);
-    await waitForEffect(loads, edit);
-    await delay(Math.random() * 40);
-  }
-  const sent = await Promise.all(loads.map((load) => load.stop()));
-  const all = sent.flat();
-  const times = sent.flatMap((one) => effectTimes(one, done));
-  const seconds = (Math.max(...all.map(({ end }) => end)) - Math.min(...all.map(({ start }) => start))) / 1000;
-  const rate = all.length / seconds;
+  const { sent, rate, times } = await editUnderLoad(reload(), { edits, language });
   console.log(
-    `${edits} ${language} edits under ${rate.toFixed(0)} requests/s: ${all.length} requests, ${failures(all).length} failed, ` +
+    `${edits} ${language} edits under ${rate.toFixed(0)} requests/s: ${describeLoad(sent)}; ` +
       `in effect on each of 3 proxies after p50 ${percentile(times, 0.5)} ms, max ${Math.max(...times)} ms (bar ${barMs} ms)`,
   );
-  expect(failures(all)).toEqual([]);
+  expect(failures(sent)).toEqual([]);
   expect(rate).toBeGreaterThan(200);
-  expect(times).toHaveLength(edits * loads.length);
+  expect(times).toHaveLength(edits * 3);
   expect(Math.max(...times)).toBeLessThan(3 * barMs);
 }
 
@@ -113,7 +92,7 @@ describe("edits under load", () => {
     const before = (await project().status()).config.revision;
     const addresses = { websocket: "ws://chat:8080/", redis: "redis:6379" };
     await using held = new HeldConnections(await project().container("client"), addresses);
-    await editUnderLoad(50, "native");
+    await editsUnderLoad(50, "native");
     const result = await held.end();
     const reloads = (await project().status()).config.revision - before;
     console.log(`held over ${reloads} reloads: ${JSON.stringify(result)}`);
@@ -124,7 +103,7 @@ describe("edits under load", () => {
     }
   });
 
-  test("the same holds for VirtualService and DestinationRule", () => editUnderLoad(20, "istio"));
+  test("the same holds for VirtualService and DestinationRule", () => editsUnderLoad(20, "istio"));
 });
 
 describe("how editors save", () => {

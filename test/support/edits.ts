@@ -1,6 +1,8 @@
 // How long an edit takes until traffic obeys it: told from the requests themselves, proxy by proxy.
+import { setTimeout as delay } from "node:timers/promises";
 import { eventually } from "./eventually.ts";
-import type { Load, Sent } from "./load.ts";
+import { Load, type Sent } from "./load.ts";
+import type { Language, ReloadProject, Weights } from "./reload-project.ts";
 
 export interface Edit {
   /** Wall clock just before the file was written. */
@@ -9,6 +11,10 @@ export interface Edit {
   readonly name: string;
 }
 
+/** Requests a second of each caller. */
+const rate = 80;
+/** Pauses between edits, so that they meet the traffic at any moment. */
+const pauseMsMax = 40;
 /** The newest answers of each load that must agree before an edit counts as seen. */
 const agreeing = 5;
 
@@ -35,13 +41,55 @@ export function effectTimes(sent: readonly Sent[], edits: readonly Edit[]): numb
   const inOrder = [...sent].sort((a, b) => a.start - b.start);
   return edits.map(({ savedAt, name }, i) => {
     const until = edits[i + 1]?.savedAt ?? Number.POSITIVE_INFINITY;
-    const window = inOrder.filter(({ start }) => start >= savedAt && start < until);
+    // What was still open at the next save may have been decided by that one.
+    const window = inOrder.filter(({ start, end }) => start >= savedAt && end < until);
     const lastOld = window.findLastIndex((one) => one.name !== name);
     return (window[lastOld + 1]?.start ?? Number.POSITIVE_INFINITY) - savedAt;
   });
 }
 
+/** Nearest rank. */
 export function percentile(values: readonly number[], ratio: number): number {
   const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * ratio))] ?? Number.NaN;
+  return sorted[Math.max(0, Math.ceil(sorted.length * ratio) - 1)] ?? Number.NaN;
+}
+
+export interface EditedUnderLoad {
+  /** Of all callers together, in no order. */
+  readonly sent: readonly Sent[];
+  /** Requests per second that were really sent. */
+  readonly rate: number;
+  /** Milliseconds from a save until a proxy obeyed: one for each edit and each of the three proxies. */
+  readonly times: readonly number[];
+}
+
+/**
+ * Moves payment's traffic from one version to the other and back while requests come by the sidecars of two containers and
+ * by the gateway. The project is up, and all traffic goes to payment-v1.
+ */
+export async function editUnderLoad(
+  { project, url, meshText }: ReloadProject,
+  { edits, language }: { readonly edits: number; readonly language: Language },
+): Promise<EditedUnderLoad> {
+  const containers = await Promise.all(["client", "other"].map((service) => project.container(service)));
+  const loads = await Promise.all([
+    ...containers.map((container) => Load.inContainer(container, { url: "http://payment:8080/", rate })),
+    Load.onHost({ url, rate }),
+  ]);
+  const done: Edit[] = [];
+  try {
+    for (let i = 0; i < edits; i++) {
+      const [weights, name]: [Weights, string] = i % 2 === 0 ? [[0, 100], "payment-v2"] : [[100, 0], "payment-v1"];
+      const edit = { savedAt: Date.now(), name };
+      project.write("mesh.yaml", meshText(weights, language));
+      done.push(edit);
+      await waitForEffect(loads, edit);
+      await delay(Math.random() * pauseMsMax);
+    }
+  } finally {
+    await Promise.all(loads.map((load) => load.stop()));
+  }
+  const sent = loads.flatMap((load) => load.sent);
+  const seconds = (Math.max(...sent.map(({ end }) => end)) - Math.min(...sent.map(({ start }) => start))) / 1000;
+  return { sent, rate: sent.length / seconds, times: loads.flatMap((load) => effectTimes(load.sent, done)) };
 }

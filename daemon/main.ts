@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import type { Logger } from "pino";
-import { type LockHolder, unlock } from "./api/lock.ts";
+import { holdsLock, type LockHolder, unlock } from "./api/lock.ts";
 import { type DaemonOptions, daemonOptionsSchema } from "./api/options.ts";
 import { type DaemonPaths, daemonPaths, makeRuntimeFolder } from "./api/paths.ts";
 import { Problem } from "./api/problem.ts";
@@ -23,6 +23,8 @@ export interface DaemonParts {
   readonly backend: Backend;
   /** Ends the daemon with this exit code. */
   end(code: number): void;
+  /** Whether this is still the one daemon of the project: its state folder may have been removed, and another started. */
+  isTheOne(): boolean;
   /** The whole mesh is gone: when the daemon has ended nothing of its state is kept. */
   onRemoved(): void;
 }
@@ -79,7 +81,8 @@ async function runLocked({ options, paths, reporter, own }: Locked): Promise<num
     log.info({ options }, "the daemon starts");
     // A signal during the start ends it as well.
     const open = options.isOnlyDown === true ? openForDown : openMesh;
-    const opening = open({ options, paths, log, reporter, backend, end: ended.resolve, onRemoved });
+    const isTheOne = (): boolean => holdsLock(paths.lock, own);
+    const opening = open({ options, paths, log, reporter, backend, end: ended.resolve, isTheOne, onRemoved });
     opening.catch(() => undefined);
     const early = await Promise.race([opening, ended.promise]);
     if (typeof early === "number") {

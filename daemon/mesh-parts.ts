@@ -86,7 +86,8 @@ export async function connectParts(parts: DaemonParts, ground: MeshGround, close
   });
   closers.add(() => adoption.flush());
   const loop = new ReloadLoop({
-    round: () => plane.round(),
+    // Two daemons would undo each other's work.
+    round: async () => (parts.isTheOne() ? await plane.round() : parts.end(1)),
     onError: (error) => log.error({ err: error }, "a round of the reload loop failed"),
   });
   closers.add(() => loop.close());

@@ -106,10 +106,15 @@ function removeStale(file: string, seen: LockHolder | null, pid: number): void {
   rmSync(aside, { force: true });
 }
 
+/** False when the lock was removed, or another process has it. */
+export function holdsLock(file: string, own: LockHolder): boolean {
+  const holder = readLock(file);
+  return holder?.pid === own.pid && holder.startTime === own.startTime;
+}
+
 /** Removes the lock when this process holds it. */
 export function unlock(file: string, own: LockHolder): void {
-  const holder = readLock(file);
-  if (holder?.pid === own.pid && holder.startTime === own.startTime) rmSync(file, { force: true });
+  if (holdsLock(file, own)) rmSync(file, { force: true });
 }
 
 export function isAlive(holder: Pick<LockHolder, "pid" | "startTime">): boolean {

@@ -73,7 +73,7 @@ export class ProxyProcess {
       isReady: () => this.#isReady,
       onCertificate: (certificate) => this.identity.install(certificate),
       onDrain: this.#stop,
-      report: () => this.counters.report(),
+      report: (told) => this.counters.report(told),
       onReportDropped: () => this.counters.count("reportsDropped"),
       log: (line) => this.log.line(line),
     });

@@ -28,6 +28,7 @@ const edge = {
 
 const report = z.object({
   boot: z.string().min(1).max(128),
+  isPartial: z.boolean().optional(),
   http: z
     .array(
       z.object({

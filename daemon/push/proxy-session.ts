@@ -162,7 +162,7 @@ export class ProxySession implements AsyncDisposable {
       });
       this.#stream = stream;
       // At once: the proxy speaks first, and nothing may answer it before our own hello.
-      stream.send({ t: "hello", contract: CONTRACT, epoch });
+      stream.send({ t: "hello", contract: CONTRACT, epoch, takesChanges: true });
       this.#after(answerWithinMs, () => {
         if (this.#stream === stream && this.#hello === null) stream.close("the proxy sent no hello");
       });

@@ -4,6 +4,8 @@ import { bucketCount } from "./quantile.ts";
 
 /** Series of each kind that are kept apart; later ones are counted together as "other". */
 export const seriesMax = 10_000;
+/** Of one proxy's process; it folds what goes beyond 5,000 itself. */
+const processSeriesMax = 20_000;
 
 type Numbers<S> = { -readonly [K in keyof S as S[K] extends number ? K : never]: number };
 export type HttpCounts = Omit<Numbers<HttpSeries>, "status"> & { buckets: number[] };
@@ -27,8 +29,8 @@ export interface Growth {
 
 interface Process {
   readonly boot: string;
-  readonly http: ReadonlyMap<string, HttpCounts>;
-  readonly tcp: ReadonlyMap<string, TcpCounts>;
+  readonly http: Map<string, HttpCounts>;
+  readonly tcp: Map<string, TcpCounts>;
 }
 
 export class Ledger {
@@ -51,7 +53,7 @@ export class Ledger {
     return this.#tcp.values();
   }
 
-  /** Growths that were counted as "other". */
+  /** Growths that were counted as "other", or not at all. */
   get seriesFolded(): number {
     return this.#seriesFolded;
   }
@@ -59,15 +61,16 @@ export class Ledger {
   add(proxy: string, report: Report): Growth {
     const last = this.#processes.get(proxy);
     const before = last?.boot === report.boot ? last : null;
-    // Each report is whole, so only the newest is kept: series of a proxy's past do not pile up here.
-    const [nextHttp, nextTcp] = [new Map<string, HttpCounts>(), new Map<string, TcpCounts>()];
+    // After a whole report nothing older is kept: series of a proxy's past do not pile up here.
+    const isPartial = report.isPartial === true && before !== null;
+    const next = isPartial ? before : { boot: report.boot, http: new Map(), tcp: new Map() };
     const http: HttpTotal[] = [];
     const tcp: TcpTotal[] = [];
     for (const series of report.http) {
       const labels = httpLabels(series);
       const key = keyOf(labels);
-      nextHttp.set(key, httpCounts(series));
       const counts = httpGrowth(httpCounts(series), before?.http.get(key));
+      if (!this.#keep(next.http, key, httpCounts(series))) continue;
       if (!isGrowth(counts)) continue;
       http.push({ labels, counts });
       const total = this.#totalOf(this.#http, key, { labels, counts: noHttp() }, () => otherHttp(labels));
@@ -76,15 +79,25 @@ export class Ledger {
     for (const series of report.tcp) {
       const labels = edgeOf(series);
       const key = keyOf(labels);
-      nextTcp.set(key, tcpCounts(series));
       const counts = tcpGrowth(tcpCounts(series), before?.tcp.get(key));
+      if (!this.#keep(next.tcp, key, tcpCounts(series))) continue;
       if (!isGrowth(counts)) continue;
       tcp.push({ labels, counts });
       const total = this.#totalOf(this.#tcp, key, { labels, counts: noTcp() }, () => otherEdge(labels));
       addTcp(total.counts, counts);
     }
-    this.#processes.set(proxy, { boot: report.boot, http: nextHttp, tcp: nextTcp });
+    this.#processes.set(proxy, next);
     return { http, tcp };
+  }
+
+  /** False: one process has more series than any proxy keeps, and this one is not counted. */
+  #keep<C>(counts: Map<string, C>, key: string, next: C): boolean {
+    if (counts.size >= processSeriesMax && !counts.has(key)) {
+      this.#seriesFolded++;
+      return false;
+    }
+    counts.set(key, next);
+    return true;
   }
 
   /** The proxy is gone: its totals stay, the memory of its process goes. */

@@ -8,7 +8,13 @@ export const lineBytesMax = 16 * 1024 * 1024;
 
 export type ToProxy =
   /** First message. `epoch` grows with every connection that any daemon of this mesh opens. */
-  | { readonly t: "hello"; readonly contract: { major: number; minor: number }; readonly epoch: number }
+  | {
+      readonly t: "hello";
+      readonly contract: { major: number; minor: number };
+      readonly epoch: number;
+      /** It understands reports of changes (Report.isPartial); without this every report is whole. */
+      readonly takesChanges?: boolean | undefined;
+    }
   | { readonly t: "config"; readonly change: Change }
   /** PEM texts. `chain` is leaf first, for the key announced in the proxy's hello. Swapped without closing a connection. */
   | { readonly t: "certificate"; readonly chain: string; readonly roots: string; readonly notAfterMs: number }

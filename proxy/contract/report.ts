@@ -8,10 +8,15 @@ export const durationBucketsMs = [
 
 export interface Report {
   readonly boot: string;
+  /** Only the series that changed since the report before it on this connection: the others are as they were. */
+  readonly isPartial?: boolean | undefined;
   readonly http: readonly HttpSeries[];
   readonly tcp: readonly TcpSeries[];
   readonly proxy: ProxyCounters;
 }
+
+/** What a receiver of reports has been told: by series, a sum that grows with each observation. */
+export type Told = WeakMap<object, number>;
 
 /** Who talked to whom, as Istio labels it. Unknown values are "unknown". */
 export interface Edge {

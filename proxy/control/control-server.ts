@@ -6,12 +6,14 @@ import net from "node:net";
 import { CONTRACT, type ProxyConfig } from "../contract/config.ts";
 import { applyChange, type Change, fromResources, type Resources } from "../contract/diff.ts";
 import type { FromProxy, ToProxy } from "../contract/messages.ts";
-import type { Report } from "../contract/report.ts";
+import type { Report, Told } from "../contract/report.ts";
 import { Connection } from "./connection.ts";
 
 /** Half-open old daemons and one new one; each costs a descriptor until its hello is late. */
 const connectionsMax = 16;
 const reportEveryMsDefault = 1_000;
+/** A proxy that counts nothing tells how it is this often, in reports' intervals. */
+const quietReportsMax = 5;
 const helloTimeoutMsDefault = 2_000;
 /** The daemon takes no longer reason. */
 const reasonCharactersMax = 4_000;
@@ -31,7 +33,8 @@ export interface ControlServerOptions {
   readonly onDrain: () => void;
   /** Everything that the proxy listens on is bound, the certificate is in place and a config is applied. Asked after `apply`. */
   readonly isReady: () => boolean;
-  readonly report: () => Report;
+  /** Only what has grown since `told`, where that is given. */
+  readonly report: (told?: Told) => Report;
   /** Called for every report that was left out because the daemon does not read. */
   readonly onReportDropped: () => void;
   readonly log: (line: string) => void;
@@ -49,6 +52,11 @@ export class ControlServer implements AsyncDisposable {
   #epoch = Number.NEGATIVE_INFINITY;
   #current: { readonly hash: string; readonly resources: Resources } | null = null;
   #isCompatible = true;
+  /** What the active connection was told; null: it takes whole reports alone. */
+  #told: Told | null = null;
+  #hasReported = false;
+  /** Reports in a row that were left out because nothing had grown. */
+  #quietReports = 0;
   #closing: Promise<void> | null = null;
 
   constructor(options: ControlServerOptions) {
@@ -91,8 +99,20 @@ export class ControlServer implements AsyncDisposable {
   /** One report now, as the timer does; for the last one before the end. */
   sendReport(): void {
     if (this.#active === null) return;
-    if (this.#active.takesReports) this.#active.send({ t: "report", report: this.#options.report() });
-    else this.#options.onReportDropped();
+    if (!this.#active.takesReports) {
+      this.#options.onReportDropped();
+      return;
+    }
+    if (this.#told === null) {
+      this.#active.send({ t: "report", report: this.#options.report() });
+      return;
+    }
+    const report = this.#options.report(this.#told);
+    const isQuiet = this.#hasReported && report.http.length === 0 && report.tcp.length === 0;
+    this.#quietReports = isQuiet ? this.#quietReports + 1 : 0;
+    if (this.#quietReports % quietReportsMax !== 0) return;
+    this.#active.send({ t: "report", report: this.#hasReported ? { ...report, isPartial: true } : report });
+    this.#hasReported = true;
   }
 
   close(): Promise<void> {
@@ -158,6 +178,8 @@ export class ControlServer implements AsyncDisposable {
     const older = this.#active;
     this.#active = connection;
     older?.close(`epoch ${hello.epoch} takes over`);
+    this.#told = hello.takesChanges === true ? new WeakMap() : null;
+    this.#hasReported = false;
     // An incompatible daemon may still drain the proxy in order to replace it.
     this.#isCompatible = hello.contract.major === CONTRACT.major;
   }

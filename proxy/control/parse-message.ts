@@ -14,6 +14,7 @@ export function parseMessage(line: string): ToProxy {
         t: "hello",
         contract: { major: integer(contract.major, "major"), minor: integer(contract.minor, "minor") },
         epoch: integer(message.epoch, "epoch"),
+        takesChanges: message.takesChanges === true,
       };
     }
     case "config":

@@ -6,6 +6,7 @@ import {
   type ProxyCounters,
   type Report,
   type TcpSeries,
+  type Told,
 } from "../contract/report.ts";
 
 /** Series beyond this are counted under destination "other": label sets must not grow without bound. */
@@ -79,13 +80,19 @@ export class Counters {
     this.#own.connectionsOpen += change;
   }
 
-  report(): Report {
+  /** All series, or those that have grown since `told`, which then knows. */
+  report(told: Told = new WeakMap()): Report {
     const { user, system } = process.cpuUsage();
     const rssBytes = process.memoryUsage.rss();
+    const isNews = (series: object, sum: number): boolean => {
+      if (told.get(series) === sum) return false;
+      told.set(series, sum);
+      return true;
+    };
     return {
       boot: this.boot,
-      http: [...this.#http.values()],
-      tcp: [...this.#tcp.values()],
+      http: [...this.#http.values()].filter((series) => isNews(series, requestsOf(series))),
+      tcp: [...this.#tcp.values()].filter((series) => isNews(series, growthOf(series))),
       proxy: { ...this.#own, rssBytes, cpuUs: user + system },
     };
   }
@@ -102,6 +109,14 @@ export class Counters {
     this.#http.set(storedKey, entry);
     return entry;
   }
+}
+
+function requestsOf({ buckets }: HttpEntry): number {
+  return buckets.reduce((sum, n) => sum + n, 0);
+}
+
+function growthOf({ opened, closed, sentBytes, receivedBytes }: TcpEntry): number {
+  return opened + closed + sentBytes + receivedBytes;
 }
 
 function other(edge: Edge): Edge {

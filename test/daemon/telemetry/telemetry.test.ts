@@ -31,6 +31,19 @@ test("a proxy that counts backwards takes nothing away", () => {
   expect(requests(ledger)).toBe(40);
 });
 
+test("a report of changes leaves what it does not name as it was", () => {
+  const ledger = new Ledger();
+  ledger.add("p", report("a", { http: [http(10), http(3, { status: 503 })], tcp: [tcp(1)] }));
+  ledger.add("p", { ...report("a", { http: [http(3, { status: 503 })] }), isPartial: true });
+  ledger.add("p", { ...report("a", { tcp: [tcp(4)] }), isPartial: true });
+  ledger.add("p", { ...report("a", { http: [http(12)] }), isPartial: true });
+  expect(requests(ledger)).toBe(15);
+  expect([...ledger.tcp].map(({ counts }) => counts.opened)).toEqual([4]);
+  // A new daemon's first report, or a new process', is whole whatever it says.
+  ledger.add("p", { ...report("b", { http: [http(5)] }), isPartial: true });
+  expect(requests(ledger)).toBe(20);
+});
+
 test("two proxies with equal labels are added up", () => {
   const ledger = new Ledger();
   ledger.add("p", report("a", { http: [http(4)] }));

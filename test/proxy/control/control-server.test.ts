@@ -7,9 +7,10 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { CONTRACT, type ProxyConfig } from "../../../proxy/contract/config.ts";
 import { diff, hashResources, toResources } from "../../../proxy/contract/diff.ts";
 import type { FromProxy } from "../../../proxy/contract/messages.ts";
-import type { Report } from "../../../proxy/contract/report.ts";
+import type { Edge, Report } from "../../../proxy/contract/report.ts";
 import { reportQueueBytesMax } from "../../../proxy/control/connection.ts";
 import { ControlServer, type ControlServerOptions } from "../../../proxy/control/control-server.ts";
+import { Counters, type HttpObservation } from "../../../proxy/telemetry/counters.ts";
 import { eventually } from "../../support/eventually.ts";
 
 function config(service: string): ProxyConfig {
@@ -257,6 +258,50 @@ describe("ControlServer", () => {
     await daemon.next("report");
   });
 
+  test("tells a daemon that understands it only what has grown, beginning anew with each connection", async () => {
+    const counters = new Counters("boot");
+    const { path, server } = await start({ report: (told) => counters.report(told) });
+    const takesChanges = async (epoch: number) => {
+      const daemon = await connect(path);
+      daemon.send({ t: "hello", contract: CONTRACT, epoch, takesChanges: true });
+      daemon.send({ t: "ping", n: epoch });
+      await daemon.next("pong");
+      return daemon;
+    };
+    const first = await takesChanges(1);
+    counters.observe(observation(200));
+    counters.observe(observation(503));
+    server.sendReport();
+    counters.observe(observation(503));
+    server.sendReport();
+    const whole = (await first.next("report")).report;
+    const changes = (await first.next("report")).report;
+    expect([whole.isPartial, whole.http.map(({ status }) => status)]).toEqual([undefined, [200, 503]]);
+    expect([changes.isPartial, changes.http.map(({ status }) => status)]).toEqual([true, [503]]);
+    expect(changes.http[0]?.buckets.reduce((sum, n) => sum + n, 0)).toBe(2);
+    const second = await takesChanges(2);
+    server.sendReport();
+    expect((await second.next("report")).report).toMatchObject({ http: [{ status: 200 }, { status: 503 }] });
+    // A daemon that says nothing of changes gets everything each time.
+    const old = await connect(path);
+    await old.hello(3);
+    server.sendReport();
+    server.sendReport();
+    for (let i = 0; i < 2; i++) expect((await old.next("report")).report.http).toHaveLength(2);
+  });
+
+  test("a proxy that counts nothing reports every fifth time", async () => {
+    const { path, server } = await start();
+    const daemon = await connect(path);
+    daemon.send({ t: "hello", contract: CONTRACT, epoch: 1, takesChanges: true });
+    daemon.send({ t: "ping", n: 1 });
+    await daemon.next("pong");
+    for (let i = 0; i < 11; i++) server.sendReport();
+    server.sendReady();
+    await daemon.next("ready");
+    expect(daemon.messages.filter(({ t }) => t === "report")).toHaveLength(3);
+  });
+
   test("drops and counts reports while the daemon does not read, never an ack", async () => {
     const { path, server, seen } = await start({ report: () => report(reportQueueBytesMax) });
     const daemon = await connect(path);
@@ -296,6 +341,23 @@ describe("ControlServer", () => {
     expect(existsSync(path)).toBe(false);
   });
 });
+
+function observation(status: number): HttpObservation {
+  const edge: Edge = {
+    reporter: "source",
+    sourceWorkload: "website-1",
+    sourceService: "website",
+    sourceVersion: "unknown",
+    sourcePrincipal: "unknown",
+    destinationWorkload: "cart-1",
+    destinationService: "cart",
+    destinationVersion: "unknown",
+    destinationPrincipal: "unknown",
+    security: "unknown",
+    flags: "-",
+  };
+  return { edge, protocol: "http", status, durationMs: 3, requestBytes: 1, responseBytes: 1, retries: 0 };
+}
 
 function optionsOf(): Omit<ControlServerOptions, "path"> {
   return {

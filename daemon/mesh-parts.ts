@@ -13,7 +13,7 @@ import type { DaemonParts } from "./main.ts";
 import { MetricsDoor } from "./metrics-door.ts";
 import { type Epochs, openEpochs } from "./push/epochs.ts";
 import { Fleet, servingKey } from "./push/fleet.ts";
-import { knownComposeServices } from "./spec/compose-services.ts";
+import { composeServicesReader } from "./spec/compose-services.ts";
 import { defaultSpec } from "./spec/defaults.ts";
 import type { Spec } from "./spec/spec.ts";
 import type { SpecSource } from "./spec-source.ts";
@@ -71,7 +71,7 @@ export async function connectParts(parts: DaemonParts, ground: MeshGround, close
     book,
     events,
     lastGood: inForce?.spec ?? null,
-    knownServices: () => knownServices(parts),
+    knownServices: openKnownServices(parts),
     runner,
     hostsCleaned,
     now: Date.now,
@@ -160,8 +160,9 @@ function rememberApplied(
   };
 }
 
-/** Compose's files are read again each time: a service that was added since must not look like a mistake. */
-export function knownServices({ options }: Pick<DaemonParts, "options">): readonly string[] | null {
-  if (options.composeFiles.length === 0) return options.knownServices;
-  return knownComposeServices(options.composeFiles) ?? options.knownServices;
+/** Compose's files are read again at each call: a service that was added since must not look like a mistake. */
+export function openKnownServices({ options }: Pick<DaemonParts, "options">): () => readonly string[] | null {
+  if (options.composeFiles.length === 0) return () => options.knownServices;
+  const read = composeServicesReader(options.composeFiles);
+  return () => read() ?? options.knownServices;
 }

@@ -11,7 +11,7 @@ import { type DockerParts, identityFor, openDocker, removeMesh } from "./docker-
 import { assertHostPortIsFree } from "./host-port.ts";
 import type { DaemonParts } from "./main.ts";
 import { meshBackend } from "./mesh-backend.ts";
-import { connectParts, knownServices, type MeshParts } from "./mesh-parts.ts";
+import { connectParts, type MeshParts, openKnownServices } from "./mesh-parts.ts";
 import type { LoadedSpec } from "./spec/spec.ts";
 import { SpecSource } from "./spec-source.ts";
 import { SpecWatch } from "./spec-watch.ts";
@@ -53,7 +53,7 @@ async function open(parts: DaemonParts, closers: Closers): Promise<void> {
   reporter.step(`Docker ${docker.engine.engineVersion} at ${docker.engine.url}`);
   const source = new SpecSource(options);
   const before = await readInForce(paths.inForce, options.version);
-  const name = before?.mesh ?? nameOf(await source.read(knownServices(parts))) ?? options.project;
+  const name = before?.mesh ?? nameOf(await source.read(openKnownServices(parts)())) ?? options.project;
   const identity = identityFor(parts, name);
   const world = new WorldWatch({ engine: docker.engine, identity, log, random: Math.random });
   closers.add(() => world.close());

@@ -21,8 +21,21 @@ export function readComposeServices(texts: readonly string[]): readonly string[]
 
 /** The same from the files that compose would read, in any order. Null as above, or when one cannot be read. */
 export function knownComposeServices(paths: readonly string[]): readonly string[] | null {
-  const texts = paths.map(readText);
-  return texts.every((text) => text !== null) ? readComposeServices(texts) : null;
+  return composeServicesReader(paths)();
+}
+
+/** Reads the files at each call, since a service may have been added, and parses them only when their text is another. */
+export function composeServicesReader(paths: readonly string[]): () => readonly string[] | null {
+  let last: { readonly texts: readonly (string | null)[]; readonly services: readonly string[] | null } | null = null;
+  return () => {
+    const texts = paths.map(readText);
+    const isSame = last?.texts.every((text, i) => text === texts[i]) === true;
+    if (last === null || !isSame) {
+      const isReadable = texts.every((text) => text !== null);
+      last = { texts, services: isReadable ? readComposeServices(texts) : null };
+    }
+    return last.services;
+  };
 }
 
 function readText(path: string): string | null {

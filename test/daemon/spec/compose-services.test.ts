@@ -2,7 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { knownComposeServices, readComposeServices } from "../../../daemon/spec/compose-services.ts";
+import {
+  composeServicesReader,
+  knownComposeServices,
+  readComposeServices,
+} from "../../../daemon/spec/compose-services.ts";
 
 const rows: readonly (readonly [string, readonly string[], readonly string[] | null])[] = [
   ["one file", ["services: { web: {}, api: { image: x } }"], ["api", "web"]],
@@ -43,4 +47,18 @@ test("files are read together, and one that is missing means that nothing is kno
   writeFileSync(two, "\uFEFFservices: { api: {} }");
   expect(knownComposeServices([one, two])).toEqual(["api", "web"]);
   expect(knownComposeServices([one, join(folder, "none.yaml")])).toBeNull();
+});
+
+test("a reader notices what is added, and gives the identical list while nothing is", () => {
+  const folder = mkdtempSync(join(tmpdir(), "devmesh-compose-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, "compose.yaml");
+  writeFileSync(file, "services: { web: {} }");
+  const read = composeServicesReader([file]);
+  expect(read()).toEqual(["web"]);
+  expect(read()).toBe(read());
+  writeFileSync(file, "services: { web: {}, api: {} }");
+  expect(read()).toEqual(["api", "web"]);
+  rmSync(file);
+  expect(read()).toBeNull();
 });

@@ -17,6 +17,11 @@ WORKDIR /devmesh
 COPY koffi/ koffi/
 COPY proxy.mjs ./
 
+# V8's code for the program, kept for uid 0, as which sidecars start: 15 of their 60 ms to load (measured). No mode, so it ends
+# at once, with exit code 1; a cache that does not fit is ignored.
+ENV NODE_COMPILE_CACHE=/devmesh/cache
+RUN node --max-semi-space-size=8 proxy.mjs 2> /dev/null || test -d "$NODE_COMPILE_CACHE"
+
 # It starts as root to write the namespace's rules, then drops itself to uid 1337 without capabilities.
 USER 0:0
 # A nursery of fixed size: V8 derives it from the memory limit, and a small sidecar would scavenge all the time.

@@ -69,6 +69,8 @@ export class Endpoint implements Target {
 
   begin(): void {
     this.active++;
+    // One that failed gets one request to find out whether it is back; the others go elsewhere meanwhile.
+    if (this.#failuresInARow > 0) this.#avoid();
   }
 
   end(reason: Failure | null): void {

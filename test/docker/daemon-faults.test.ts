@@ -13,6 +13,8 @@ const inControlWithinMs = 5000;
 /** What npm test allows a bar to be missed by. */
 const slack = 3;
 const stoppedMs = 20_000;
+/** A proxy takes a peer for dead after 500 ms of silence and 1 s without an answer; a dial gets as long. */
+const silenceMs = 1500;
 
 const apps = path.resolve(import.meta.dirname, "../support/apps");
 const service = (name: string): string => `
@@ -195,6 +197,25 @@ test("stopped and continued it catches up by itself with the file and with conta
   // The one that restarts takes its requests with it; nobody could tell the callers.
   const name = (await docker("inspect", "-f", "{{.Name}}", api)).slice(1);
   expect(failures(sent).filter((one) => !one.reason.includes(name))).toEqual([]);
+});
+
+test("without a daemon a replica that is killed is found out by silence, and no request waits for it long", async () => {
+  const api = await project().container("api");
+  await killDaemon();
+  let killedMs = 0;
+  const sent = await underLoad(async ({ api: load }) => {
+    await docker("kill", api);
+    killedMs = Date.now();
+    await load.successes(240);
+  });
+  const lost = failures(sent);
+  const lastMs = Math.max(0, ...lost.map(({ start }) => start - killedMs));
+  console.log(`replica killed without a daemon: last loss sent ${lastMs} ms after its end: ${describeLoad(sent)}`);
+  expect(lost.filter(({ flags }) => flags !== "UC" && flags !== "UF")).toEqual([]);
+  expect(lastMs).toBeLessThan(silenceMs * slack);
+  expect(Math.max(...sent.map(({ start, end }) => end - start))).toBeLessThan(2 * silenceMs * slack);
+  await docker("start", api);
+  await command();
 });
 
 test("a new daemon mends what changed while none ran", async () => {

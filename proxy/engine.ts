@@ -32,7 +32,7 @@ export class Engine {
     this.#onApplied = deps.onApplied;
     const endpoints: Endpoints = new Endpoints({
       random: deps.random,
-      open: (config, service) => openEndpoint({ config, service, own: deps.identity }),
+      open: (place) => openEndpoint(place, deps.identity),
     });
     this.context = {
       table: () => this.table,

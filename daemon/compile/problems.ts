@@ -6,6 +6,7 @@ import type { Origin } from "../spec/spec.ts";
 /** Stable codes; docs/diagnostics.md lists them. DM14xx are compile's own, the others are the loader's too. */
 export const compileCodes = {
   unknownService: "DM1114",
+  noEffect: "DM1121",
   missingVersion: "DM1123",
   unknownHost: "DM1210",
   unknownSubset: "DM1211",

@@ -20,7 +20,10 @@ export function checkReferences(check: ReferenceCheck): void {
   for (const service of check.spec.services) {
     if (!check.isChecked) checkExists(check, service);
     for (const rule of service.allow ?? []) {
-      for (const from of rule.from) checkCaller(check, service.name, { from, origin: rule.origin });
+      for (const from of rule.from) {
+        checkCaller(check, service.name, { from, origin: rule.origin });
+        checkIdentity(check, service, { from, origin: rule.origin });
+      }
     }
     for (const { to, origin } of service.routes) {
       for (const { service: name } of to)
@@ -52,8 +55,23 @@ function isExcluded(catalog: Catalog, name: string): boolean {
   return catalog.unmeshed.some(({ service }) => service === name);
 }
 
+/** Gateways come with mTLS in any case; everybody else, in plaintext, is nobody. */
+function checkIdentity(
+  { spec, problems }: ReferenceCheck,
+  { name, mtls }: ServiceSpec,
+  { from, origin }: { from: string; origin: Origin },
+): void {
+  if ((mtls ?? spec.mtls) !== "disable" || isNoService(from)) return;
+  const message = `${name} takes plaintext (mtls: disable), where ${from} cannot prove who it is: this rule never fits`;
+  problems.add("warning", "noEffect", origin, { message, hint: 'write from: "*", or mtls: permissive or strict' });
+}
+
+function isNoService(from: string): boolean {
+  return from === anybody || from === outside || from === "gateway";
+}
+
 function checkCaller(check: ReferenceCheck, service: string, { from, origin }: { from: string; origin: Origin }): void {
-  if (from === anybody || from === outside || from === "gateway") return;
+  if (isNoService(from)) return;
   if (check.catalog.outsideNames.has(from)) {
     const message = `${service} allows ${from}, which is not in the mesh and so cannot prove who it is`;
     check.problems.add("warning", "notMeshed", origin, { message, hint: reasonOf(check.catalog, from) });

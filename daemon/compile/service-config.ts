@@ -1,6 +1,7 @@
 // A service as every proxy that may reach it is told: one object for all of them.
 import type { ServiceConfig } from "../../proxy/contract/config.ts";
 import { identityOf } from "./identity.ts";
+import { mtlsOf } from "./inbound.ts";
 import type { CompileInput, Service } from "./model.ts";
 import { fqdnOf, type ServiceNames } from "./names.ts";
 import { compareText } from "./problems.ts";
@@ -27,6 +28,7 @@ export function serviceConfigOf(
     hosts: names.hosts,
     address: addressOf(name),
     identity: identityOf({ trustDomain: spec.trustDomain, namespace: meshName }, name),
+    mtls: mtlsOf(service, spec),
     ports: service.ports,
     subsets: [...subsets.names].sort(compareText),
     versionHosts: names.versions.map(({ version, hosts, addressName }) => ({

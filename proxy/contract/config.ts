@@ -61,6 +61,8 @@ export interface ServiceConfig {
   readonly address: string;
   /** Identity that a server of this service must prove. */
   readonly identity: string;
+  /** What it takes. With `disable` callers that share a network with it speak plaintext to it. */
+  readonly mtls: MtlsMode;
   readonly ports: readonly PortConfig[];
   /** Names that a destination may use, whether or not a container belongs to them now. */
   readonly subsets: readonly string[];

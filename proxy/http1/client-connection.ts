@@ -1,7 +1,7 @@
 // One upstream HTTP/1 connection: one request at a time, reused while both sides allow it, never after anything unexpected.
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
-import type { Failure } from "../http/failure.ts";
+import { type Failure, unprocessed } from "../http/failure.ts";
 import type { Fields } from "../http/fields.ts";
 import type { Http1ClientStream } from "./client-stream.ts";
 import { badResponse, causeOf, closedHere, connectFailed, connectionLost } from "./codec-failures.ts";
@@ -92,12 +92,15 @@ export class ClientConnection {
     if (this.#first === stream) this.#first = null;
   }
 
-  close(): void {
-    const stream = this.#stream ?? this.#first;
+  /** A request in progress fails with the cause. */
+  close(cause: Failure = closedHere(`the proxy closed its connections to ${this.#owner.describe}`)): void {
+    const stream = this.#stream;
+    const first = this.#first;
     this.#stream = null;
     this.#first = null;
-    this.#destroy(false);
-    stream?.fail(closedHere(`the proxy closed its connections to ${this.#owner.describe}`));
+    this.#destroy(stream?.isRaw === true);
+    stream?.fail(cause);
+    first?.fail(unprocessed(cause));
   }
 
   // From the stream.

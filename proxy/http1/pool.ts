@@ -1,7 +1,7 @@
 // Every HTTP/1 connection to one upstream address: reuse of the latest, a bounded number, a bounded queue.
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import type { Failure } from "../http/failure.ts";
+import { type Failure, unprocessed } from "../http/failure.ts";
 import type { ClientStream, ClientStreamEvents, OutgoingRequest, Upstream } from "../http/stream.ts";
 import { ClientConnection, type ClientConnectionOwner } from "./client-connection.ts";
 import { type ClientStreamOwner, Http1ClientStream } from "./client-stream.ts";
@@ -95,15 +95,15 @@ export class Http1Pool implements Upstream, ClientConnectionOwner, ClientStreamO
     this.#idle.length = 0;
   }
 
-  /** Cuts every connection; requests in progress are aborted (LR). */
-  close(): void {
+  /** Cuts every connection; requests in progress fail with the cause (LR). */
+  close(cause: Failure = closedHere(`the proxy closed its connections to ${this.describe}`)): void {
     this.#isClosed = true;
     this.#sweeper.remove(this);
     this.#idle.length = 0;
     const pending = [...this.#pending];
     this.#pending.clear();
-    for (const stream of pending) stream.fail(closedHere(`the proxy closed its connections to ${this.describe}`));
-    for (const connection of this.#connections) connection.close();
+    for (const stream of pending) stream.fail(unprocessed(cause));
+    for (const connection of this.#connections) connection.close(cause);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

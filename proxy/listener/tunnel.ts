@@ -1,19 +1,20 @@
-// TCP through the mesh: one TLS connection per tunnel, no framing, the name in SNI says where it goes.
+// TCP through the mesh: one TLS connection per tunnel, no framing, the name in SNI says where it goes. To a service that
+// takes only plaintext: one plain connection.
 import type net from "node:net";
-import type { TLSSocket } from "node:tls";
 import { peerPort } from "../capture/ports.ts";
-import type { Failure } from "../http/failure.ts";
+import { type Failure, failure } from "../http/failure.ts";
 import { type Destination, fixedDestination, nextDestination } from "../route/destination.ts";
 import { sourceEdge } from "../route/edges.ts";
 import { noEndpoint } from "../route/outbound-routing.ts";
 import type { Binding, Service } from "../route/table.ts";
 import { resetStream } from "../tcp/reset.ts";
 import { alpnTunnel } from "../tls/alpn.ts";
-import { connectFailure, connectPeer } from "../tls/connect-peer.ts";
+import { connectFailure, connectPeer, tcpConnectTimeoutMs } from "../tls/connect-peer.ts";
 import { sniName } from "../tls/sni-name.ts";
 import type { Endpoint } from "../upstream/endpoint.ts";
 import type { ProxyContext } from "./context.ts";
 import { countedSplice, countRefused } from "./counted-splice.ts";
+import { connectPlain } from "./peer-upstreams.ts";
 
 /** Endpoints tried before a connection is given up, or goes on waiting where the service says so. */
 const triesMax = 3;
@@ -53,22 +54,25 @@ export async function tunnel(context: ProxyContext, client: net.Socket, request:
     }
     tried.push(endpoint);
     endpoint.begin();
-    const peer = await openPeer(context, endpoint, destination).catch((error: unknown) =>
+    const opened = await openConnection(context, endpoint, destination).catch((error: unknown) =>
       connectFailure(error, endpoint.workload),
     );
-    if ("flag" in peer) {
-      reason = peer;
+    if ("flag" in opened) {
+      reason = opened;
       endpoint.end(reason);
     } else if (client.destroyed) {
-      peer.destroy();
+      opened.destroy();
       endpoint.end(null);
     } else {
-      join(context, { client, peer, endpoint, service: destination.service, initial });
+      join(context, { client, server: opened, endpoint, service: destination.service, initial });
       return;
     }
   }
-  refuseTunnel(context, client, { service: destination.service, version: destination.version, reason });
+  const why = client.destroyed ? clientGone : reason;
+  refuseTunnel(context, client, { service: destination.service, version: destination.version, reason: why });
 }
+
+const clientGone = failure("DC", 0, "downstream_remote_disconnect", "the client went away before it was connected");
 
 /** Null: there is none that was not tried. */
 function nextEndpoint(
@@ -93,38 +97,58 @@ async function changeOfEndpoints(context: ProxyContext, timeoutMs: number): Prom
   });
 }
 
-async function openPeer(context: ProxyContext, endpoint: Endpoint, to: Destination): Promise<TLSSocket> {
-  const { service, port, version } = to;
+async function openConnection(context: ProxyContext, endpoint: Endpoint, to: Destination): Promise<net.Socket> {
+  const { plainAddress, workload } = endpoint;
+  const socket = plainAddress === null ? openPeer(context, endpoint, to) : openPlain(plainAddress, to.port);
+  const letGo = endpoint.carry(socket);
   return await new Promise((resolve, reject) => {
-    const socket = connectPeer({
-      address: endpoint.config.address,
-      port: peerPort,
-      servername: sniName({ service: service.config.name, namespace: service.config.namespace, port, subset: version }),
-      alpn: alpnTunnel,
-      expectedIdentity: service.config.identity,
-      identity: context.identity,
-      timeoutMs: connectTimeoutMs,
-    });
     socket.once("error", reject);
-    socket.once("close", () => reject(new Error(`${endpoint.workload} closed the connection during the handshake`)));
-    socket.once("secureConnect", () => {
+    socket.once("close", () => {
+      letGo();
+      reject(new Error(`${workload} closed the connection before it was established`));
+    });
+    socket.once(plainAddress === null ? "secureConnect" : "connect", () => {
       socket.off("error", reject);
+      letGo();
       resolve(socket);
     });
   });
 }
 
+function openPeer(context: ProxyContext, endpoint: Endpoint, { service, port, version }: Destination): net.Socket {
+  return connectPeer({
+    address: endpoint.config.address,
+    port: peerPort,
+    servername: sniName({ service: service.config.name, namespace: service.config.namespace, port, subset: version }),
+    alpn: alpnTunnel,
+    expectedIdentity: service.config.identity,
+    identity: context.identity,
+    timeoutMs: connectTimeoutMs,
+  });
+}
+
+function openPlain(address: string, port: number): net.Socket {
+  const socket = connectPlain(address, port);
+  const giveUp = () => socket.destroy(new Error(`no connection within ${tcpConnectTimeoutMs} ms`));
+  const timer = setTimeout(giveUp, tcpConnectTimeoutMs);
+  const settled = () => clearTimeout(timer);
+  socket.once("connect", settled).once("close", settled);
+  // A socket without a listener would take the process down.
+  socket.on("error", settled);
+  return socket;
+}
+
 function join(
   context: ProxyContext,
-  parts: { client: net.Socket; peer: TLSSocket; endpoint: Endpoint; service: Service; initial: Buffer },
+  parts: { client: net.Socket; server: net.Socket; endpoint: Endpoint; service: Service; initial: Buffer },
 ): void {
-  const { client, peer: server, endpoint, service, initial } = parts;
-  const { workload, version } = endpoint;
+  const { client, server, endpoint, service, initial } = parts;
+  const { workload, version, security } = endpoint;
   const joined = countedSplice(context.counters, {
     client,
     server,
     initial,
-    edge: sourceEdge(context.table().node, { service, workload, version, flags: "-" }),
+    edge: sourceEdge(context.table().node, { service, workload, version, flags: "-", security }),
     onClose: () => {
       letGo();
       endpoint.end(null);
@@ -140,6 +164,7 @@ function refuseTunnel(
 ): void {
   const call = { service, workload: null, version, flags: reason.flag };
   countRefused(context.counters, sourceEdge(context.table().node, call));
+  if (client.destroyed) return;
   context.log.line(`[devmesh] ${reason.flag} connection to ${service.config.name} reset: ${reason.reason}`);
   resetStream(client);
 }

@@ -3,6 +3,7 @@ import { isIPv4 } from "node:net";
 import type { AllowConfig, InboundConfig, MtlsMode, NodeConfig, PortConfig } from "../contract/config.ts";
 import { type Failure, failure } from "../http/failure.ts";
 import { pathOf } from "./route-match.ts";
+import { isInOneOf, parseSubnets, type Subnet } from "./subnets.ts";
 
 export interface Acceptance {
   readonly service: string;
@@ -10,7 +11,7 @@ export interface Acceptance {
   readonly ports: ReadonlyMap<number, PortConfig>;
   readonly publishedPorts: ReadonlySet<number>;
   readonly gateways: ReadonlySet<string>;
-  readonly subnets: readonly { readonly base: number; readonly mask: number }[];
+  readonly subnets: readonly Subnet[];
   readonly callers: ReadonlySet<string>;
   readonly allow: readonly AllowConfig[] | null;
 }
@@ -32,7 +33,7 @@ export function buildAcceptance(node: NodeConfig, inbound: InboundConfig): Accep
     ports: new Map(inbound.ports.map((port) => [port.number, port])),
     publishedPorts: new Set(inbound.publishedPorts),
     gateways: new Set(inbound.networks.gateways),
-    subnets: inbound.networks.subnets.filter((cidr) => cidr.includes(".")).map(parseCidr),
+    subnets: parseSubnets(inbound.networks.subnets),
     callers: new Set(inbound.callers),
     allow: inbound.allow,
   };
@@ -74,9 +75,7 @@ export function authorize(acceptance: Acceptance, call: Call): Failure | null {
  */
 export function isOutside(acceptance: Acceptance, call: Omit<Call, "http">): boolean {
   if (!acceptance.publishedPorts.has(call.port) || !isIPv4(call.address)) return false;
-  if (acceptance.gateways.has(call.address)) return true;
-  const address = parseAddress(call.address);
-  return acceptance.subnets.every(({ base, mask }) => (address & mask) >>> 0 !== base);
+  return acceptance.gateways.has(call.address) || !isInOneOf(acceptance.subnets, call.address);
 }
 
 function ruleAllows(rule: AllowConfig, principal: string | null, http: Call["http"]): boolean {
@@ -118,14 +117,4 @@ function denied(reason: string): Failure {
 export function shortName(identity: string): string {
   const slash = identity.lastIndexOf("/");
   return identity.startsWith("spiffe://") ? identity.slice(slash + 1) : identity;
-}
-
-function parseCidr(cidr: string): { base: number; mask: number } {
-  const [address = "", bits = "32"] = cidr.split("/");
-  const mask = bits === "0" ? 0 : (0xffffffff << (32 - Number(bits))) >>> 0;
-  return { base: (parseAddress(address) & mask) >>> 0, mask };
-}
-
-function parseAddress(address: string): number {
-  return address.split(".").reduce((sum, part) => ((sum << 8) | Number(part)) >>> 0, 0);
 }

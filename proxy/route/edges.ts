@@ -14,10 +14,13 @@ export interface CallTo {
   /** The container that was chosen, or null when none was. */
   readonly workload: string | null;
   readonly version: string | null;
+  /** How it was reached. Default: mTLS. */
+  readonly security?: "mutual_tls" | "none";
   readonly flags: string;
 }
 
-export function sourceEdge(node: NodeConfig, { service, workload, version, flags }: CallTo): Edge {
+export function sourceEdge(node: NodeConfig, call: CallTo): Edge {
+  const { service, workload, version, flags, security = "mutual_tls" } = call;
   const isKnown = typeof service !== "string";
   const isJoined = isKnown && workload !== null;
   return {
@@ -29,8 +32,8 @@ export function sourceEdge(node: NodeConfig, { service, workload, version, flags
     destinationWorkload: workload ?? "unknown",
     destinationService: isKnown ? service.config.name : service,
     destinationVersion: version ?? "unknown",
-    destinationPrincipal: isJoined ? service.config.identity : "unknown",
-    security: isJoined ? "mutual_tls" : isKnown ? "unknown" : "none",
+    destinationPrincipal: isJoined && security === "mutual_tls" ? service.config.identity : "unknown",
+    security: isJoined ? security : isKnown ? "unknown" : "none",
     flags,
   };
 }

@@ -11,7 +11,7 @@ import { recordRequest } from "./record.ts";
 import { replyTo } from "./replies.ts";
 import { RequestSoFar } from "./request-so-far.ts";
 import { retryAfterFailure, retryAfterResponse, type Verdict } from "./retry.ts";
-import type { Routing, Target } from "./routing.ts";
+import type { Reached, Routing, Target } from "./routing.ts";
 import type { Random } from "./split.ts";
 
 /** Envoy's base interval between tries, full jitter, doubled per try, at most ten times the base. */
@@ -32,6 +32,7 @@ export class Exchange implements ServerStreamEvents {
   readonly startMs = Date.now();
   readonly #started = performance.now();
   readonly tried: Target[] = [];
+  #last: Reached | null = null;
   #attempt: Attempt | null = null;
   #deadline: NodeJS.Timeout | null = null;
   /** Between two tries: ends the wait for the next one. */
@@ -84,6 +85,8 @@ export class Exchange implements ServerStreamEvents {
   #try(target: Target): void {
     this.#stopWaiting();
     this.tried.push(target);
+    const { host, workload, version, security } = target;
+    this.#last = { host, workload, version, security };
     const attempt = new Attempt(this, target, this.routing.retry.perTryTimeoutMs);
     this.#attempt = attempt;
     const hasBody = this.stream.head.bodyLength !== 0 || this.stream.head.upgrade !== null;
@@ -293,10 +296,9 @@ export class Exchange implements ServerStreamEvents {
 
   #record(reason: Failure | null): void {
     const { routing, startMs, durationMs, status, requestBytes, responseBytes, retries } = this;
-    const target = this.tried.at(-1) ?? null;
     const { cluster, routeName } = routing;
-    const edge = routing.edge(target, reason?.flag ?? this.#flags);
-    const upstreamHost = target?.host ?? "-";
+    const edge = routing.edge(this.#last, reason?.flag ?? this.#flags);
+    const upstreamHost = this.#last?.host ?? "-";
     const sizes = { requestBytes, responseBytes, retries };
     const outcome = { edge, cluster, routeName, upstreamHost, status, failure: reason, startMs, durationMs, ...sizes };
     recordRequest(this.stream, outcome, this.#deps);

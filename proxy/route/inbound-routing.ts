@@ -4,7 +4,7 @@ import { type Failure, failure, unprocessed } from "../http/failure.ts";
 import type { OutgoingRequest, Peer } from "../http/stream.ts";
 import type { Application } from "../upstream/application.ts";
 import { destinationEdge } from "./edges.ts";
-import type { Routing, Target } from "./routing.ts";
+import type { Reached, Routing, Target } from "./routing.ts";
 import type { Table } from "./table.ts";
 
 export class InboundRouting implements Routing {
@@ -47,7 +47,7 @@ export class InboundRouting implements Routing {
     );
   }
 
-  edge(_target: Target | null, flags: string): Edge {
+  edge(_last: Reached | null, flags: string): Edge {
     return destinationEdge(this.#table, this.#peer, flags);
   }
 }

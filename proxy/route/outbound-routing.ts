@@ -6,7 +6,7 @@ import type { Endpoints } from "../upstream/endpoints.ts";
 import type { Decision } from "./decide.ts";
 import type { Destination } from "./destination.ts";
 import { sourceEdge } from "./edges.ts";
-import type { Routing, Target } from "./routing.ts";
+import type { Reached, Routing, Target } from "./routing.ts";
 import type { Table } from "./table.ts";
 
 type Forward = Extract<Decision, { kind: "forward" }>;
@@ -64,10 +64,10 @@ export class OutboundRouting implements Routing {
     return noEndpoint(this.#decision.destination);
   }
 
-  edge(target: Target | null, flags: string): Edge {
+  edge(last: Reached | null, flags: string): Edge {
     const { service, version } = this.#decision.destination;
-    const workload = target?.workload ?? null;
-    return sourceEdge(this.#deps.table().node, { service, workload, version: target?.version ?? version, flags });
+    const { workload = null, version: reached = version, security = "mutual_tls" } = last ?? {};
+    return sourceEdge(this.#deps.table().node, { service, workload, version: reached, flags, security });
   }
 }
 

@@ -11,12 +11,17 @@ export interface Target {
   readonly host: string;
   readonly workload: string;
   readonly version: string;
+  /** How it is reached. */
+  readonly security: "mutual_tls" | "none";
   /** `isUpgrade`: the request may end in a 101, which needs a connection of its own. `port` is the application's. */
   upstream(request: { isUpgrade: boolean; port: number }): Upstream;
   /** A try starts and ends: what load balancing counts. */
   begin(): void;
   end(failure: Failure | null): void;
 }
+
+/** A target as it was when it was tried: a reload may have changed it since. */
+export type Reached = Pick<Target, "host" | "workload" | "version" | "security">;
 
 export interface Routing {
   readonly routeName: string;
@@ -34,5 +39,6 @@ export interface Routing {
   onTargets(callback: () => void): () => void;
   /** Why there is no target. */
   missing(): Failure;
-  edge(target: Target | null, flags: string): Edge;
+  /** `last` is the last try's; null when there was none. */
+  edge(last: Reached | null, flags: string): Edge;
 }

@@ -13,6 +13,7 @@ import type {
 import { type Acceptance, buildAcceptance } from "./authorize.ts";
 import { compileRouteMatch, type RoutePredicate } from "./route-match.ts";
 import type { Split, Splits } from "./split.ts";
+import { isInOneOf, type Subnet } from "./subnets.ts";
 
 export interface Table {
   readonly node: NodeConfig;
@@ -37,6 +38,8 @@ export interface Binding {
 export interface Service {
   readonly config: ServiceConfig;
   readonly endpoints: readonly EndpointConfig[];
+  /** By endpoint id: where it is called in plaintext, which is at an address that this proxy shares a network with. */
+  readonly plainAddresses: ReadonlyMap<string, string>;
   readonly routes: readonly Route[];
   readonly tcp: Split;
   /** By the port that was dialled, aliases included. */
@@ -54,9 +57,12 @@ export interface Route {
 /** Throws on a config that cannot be used (a bad regex): it is then refused as a whole. */
 export function buildTable(config: ProxyConfig, splits: Splits): Table {
   const generation = splits.generation();
+  const acceptance = config.inbound === null ? null : buildAcceptance(config.node, config.inbound);
   const services = new Map<string, Service>();
   for (const service of Object.values(config.services)) {
-    services.set(service.name, buildService(service, config.endpoints[service.name] ?? [], generation.take));
+    const endpoints = config.endpoints[service.name] ?? [];
+    const plainAddresses = plainAddressesOf(service, endpoints, acceptance?.subnets ?? []);
+    services.set(service.name, { ...buildService(service, generation.take), endpoints, plainAddresses });
   }
   const byHost = new Map<string, Binding>();
   const byAddress = new Map<string, Binding>();
@@ -67,7 +73,7 @@ export function buildTable(config: ProxyConfig, splits: Splits): Table {
     byHost,
     byAddress,
     httpPorts: new Set([...services.values()].flatMap(httpPortsOf)),
-    acceptance: config.inbound === null ? null : buildAcceptance(config.node, config.inbound),
+    acceptance,
     listeners: Object.values(config.listeners),
   };
   generation.commit();
@@ -76,9 +82,8 @@ export function buildTable(config: ProxyConfig, splits: Splits): Table {
 
 function buildService(
   config: ServiceConfig,
-  endpoints: readonly EndpointConfig[],
   take: (key: string, destinations: readonly DestinationConfig[]) => Split,
-): Service {
+): Omit<Service, "endpoints" | "plainAddresses"> {
   const ports = new Map<number, PortConfig>();
   for (const port of config.ports) for (const alias of port.aliases) ports.set(alias, port);
   for (const port of config.ports) ports.set(port.number, port);
@@ -91,7 +96,27 @@ function buildService(
       retry: route.retry,
     }),
   );
-  return { config, endpoints, routes, ports, tcp: take(`${config.name}/tcp`, config.tcp) };
+  return { config, routes, ports, tcp: take(`${config.name}/tcp`, config.tcp) };
+}
+
+/**
+ * A service that takes plaintext is called in plaintext where both share a network. The mesh's own passes nothing but mTLS;
+ * a gateway is on no other, so it goes on with mTLS, which such a service takes as well.
+ */
+function plainAddressesOf(
+  service: ServiceConfig,
+  endpoints: readonly EndpointConfig[],
+  ownSubnets: readonly Subnet[],
+): ReadonlyMap<string, string> {
+  const addresses = new Map<string, string>();
+  if (service.mtls !== "disable") return addresses;
+  // A network that Docker has not described yet may be anything.
+  const known = ownSubnets.filter(({ mask }) => mask !== 0);
+  for (const { id, aliases } of endpoints) {
+    const shared = aliases.find((address) => isInOneOf(known, address));
+    if (shared !== undefined) addresses.set(id, shared);
+  }
+  return addresses;
 }
 
 function bind(service: Service, byHost: Map<string, Binding>, byAddress: Map<string, Binding>): void {

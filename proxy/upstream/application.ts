@@ -19,6 +19,7 @@ class ApplicationTarget implements Target {
   readonly host: string;
   readonly workload: string;
   readonly version = "unknown";
+  readonly security = "none";
   readonly #pool: Http1Pool;
   readonly #onEnd: (target: ApplicationTarget, failure: Failure | null) => void;
 

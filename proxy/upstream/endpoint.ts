@@ -11,60 +11,78 @@ import type { Target } from "../route/routing.ts";
  */
 const avoidMs = { first: 1000, max: 16_000 } as const;
 
+/** Where an endpoint is, and how it is reached. */
+export interface EndpointPlace {
+  readonly config: EndpointConfig;
+  readonly service: ServiceConfig;
+  /** Its address on a network that both share, where its service takes plaintext (`mtls: disable`); null: mTLS. */
+  readonly plainAddress: string | null;
+}
+
+/** The connections of one place. */
 export interface EndpointUpstreams {
-  /** Requests, multiplexed over one TLS connection. */
-  readonly requests: Upstream & { drain(): void; peerGone(reason: Failure): void };
-  /** Requests that ask for an Upgrade, by the application's port: one TLS connection each. */
-  upgrades(port: number): Upstream;
-  close(): void;
+  /** `isUpgrade`: the request may end in a 101, which needs a connection of its own. `port` is the application's. */
+  upstream(request: { readonly isUpgrade: boolean; readonly port: number }): Upstream;
+  /** Nothing new: idle connections close, the others when they are done. */
+  drain(): void;
+  /** What is under way fails with this. */
+  close(gone: Failure): void;
 }
 
 export class Endpoint implements Target {
   readonly id: string;
-  readonly #open: (config: EndpointConfig, service: ServiceConfig) => EndpointUpstreams;
-  readonly #service: ServiceConfig;
-  #config: EndpointConfig;
-  #upstreams: EndpointUpstreams | null = null;
+  readonly #open: (place: EndpointPlace) => EndpointUpstreams;
+  #place: EndpointPlace;
+  /** By plaintext address, or "" for mTLS: a service that changes between them finishes what it has. */
+  readonly #upstreams = new Map<string, EndpointUpstreams>();
   #avoidUntil = 0;
   #failuresInARow = 0;
   /** TCP connections through this endpoint, which are not multiplexed. */
   readonly #tunnels = new Set<{ destroy(): void }>();
   active = 0;
 
-  constructor(
-    config: EndpointConfig,
-    service: ServiceConfig,
-    open: (config: EndpointConfig, service: ServiceConfig) => EndpointUpstreams,
-  ) {
-    this.id = config.id;
-    this.#config = config;
-    this.#service = service;
+  constructor(place: EndpointPlace, open: (place: EndpointPlace) => EndpointUpstreams) {
+    this.id = place.config.id;
+    this.#place = place;
     this.#open = open;
   }
 
   get config(): EndpointConfig {
-    return this.#config;
+    return this.#place.config;
+  }
+
+  get plainAddress(): string | null {
+    return this.#place.plainAddress;
   }
 
   get host(): string {
-    return this.#config.address;
+    return this.plainAddress ?? this.config.address;
   }
 
   get workload(): string {
-    return this.#config.workload;
+    return this.config.workload;
   }
 
   get version(): string {
-    return this.#config.version ?? "unknown";
+    return this.config.version ?? "unknown";
+  }
+
+  get security(): "mutual_tls" | "none" {
+    return this.plainAddress === null ? "mutual_tls" : "none";
   }
 
   get isAvoided(): boolean {
     return this.#avoidUntil > performance.now();
   }
 
-  upstream({ isUpgrade, port }: { isUpgrade: boolean; port: number }): Upstream {
-    this.#upstreams ??= this.#open(this.#config, this.#service);
-    return isUpgrade ? this.#upstreams.upgrades(port) : this.#upstreams.requests;
+  upstream(request: { isUpgrade: boolean; port: number }): Upstream {
+    const key = this.plainAddress ?? "";
+    let upstreams = this.#upstreams.get(key);
+    if (upstreams === undefined) {
+      upstreams = this.#open(this.#place);
+      this.#upstreams.set(key, upstreams);
+    }
+    return upstreams.upstream(request);
   }
 
   begin(): void {
@@ -96,27 +114,45 @@ export class Endpoint implements Target {
     return () => this.#tunnels.delete(tunnel);
   }
 
-  /** A container of the same id that was started anew, or has another address: its old connections lead nowhere. */
-  update(config: EndpointConfig, gone: Failure): void {
-    const isMoved = config.address !== this.#config.address || config.startedAt !== this.#config.startedAt;
-    this.#config = config;
-    if (!isMoved) return;
-    this.#avoidUntil = 0;
-    this.#failuresInARow = 0;
-    this.close(gone);
+  /** True when it is another place: the container was started anew or has another address, so its old connections lead nowhere. */
+  update(place: EndpointPlace): boolean {
+    const { config, service, plainAddress } = this.#place;
+    this.#place = place;
+    const isMoved =
+      place.config.address !== config.address ||
+      place.config.startedAt !== config.startedAt ||
+      place.service.identity !== service.identity ||
+      // Also when plaintext goes on at another address; a change between plaintext and mTLS cuts nothing.
+      (plainAddress !== null && place.plainAddress !== null && place.plainAddress !== plainAddress);
+    if (isMoved) {
+      this.#avoidUntil = 0;
+      this.#failuresInARow = 0;
+    }
+    return isMoved;
   }
 
   /** Takes nothing new; `close` follows when its proxy had a moment to say what it did not pass on. */
   retire(): void {
-    this.#upstreams?.requests.drain();
+    for (const upstreams of this.#upstreams.values()) upstreams.drain();
+  }
+
+  /**
+   * Lets go of all connections; the result cuts them. Between the two, whatever is cut can be tried again elsewhere, and
+   * even here, and finds only what leads somewhere.
+   */
+  detach(): (gone: Failure) => void {
+    const upstreams = [...this.#upstreams.values()];
+    const tunnels = [...this.#tunnels];
+    this.#upstreams.clear();
+    this.#tunnels.clear();
+    return (gone) => {
+      for (const one of upstreams) one.close(gone);
+      for (const tunnel of tunnels) tunnel.destroy();
+    };
   }
 
   /** The container is gone: what is under way fails now, not at a timeout. */
   close(gone: Failure): void {
-    this.#upstreams?.requests.peerGone(gone);
-    this.#upstreams?.close();
-    this.#upstreams = null;
-    for (const tunnel of this.#tunnels) tunnel.destroy();
-    this.#tunnels.clear();
+    this.detach()(gone);
   }
 }

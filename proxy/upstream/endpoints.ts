@@ -1,10 +1,10 @@
 // All endpoints that this proxy knows, kept across reloads, and the choice among them.
-import type { EndpointConfig, ServiceConfig } from "../contract/config.ts";
-import { failure } from "../http/failure.ts";
+import type { EndpointConfig } from "../contract/config.ts";
+import { type Failure, failure } from "../http/failure.ts";
 import type { Random } from "../route/split.ts";
 import type { Table } from "../route/table.ts";
 import { leastRequest } from "./balance.ts";
-import { Endpoint, type EndpointUpstreams } from "./endpoint.ts";
+import { Endpoint, type EndpointPlace, type EndpointUpstreams } from "./endpoint.ts";
 
 /**
  * A container that ended leaves its proxy behind for a moment, which says of each request whether it was passed on: one
@@ -16,32 +16,29 @@ export class Endpoints {
   readonly #byId = new Map<string, Endpoint>();
   /** Gone, but heard out. */
   readonly #retired = new Map<Endpoint, NodeJS.Timeout>();
-  readonly #open: (config: EndpointConfig, service: ServiceConfig) => EndpointUpstreams;
+  readonly #open: (place: EndpointPlace) => EndpointUpstreams;
   readonly #random: Random;
   readonly #listeners = new Set<() => void>();
   #ownAddresses: readonly string[] = [];
 
-  constructor(deps: { random: Random; open: (config: EndpointConfig, service: ServiceConfig) => EndpointUpstreams }) {
+  constructor(deps: { random: Random; open: (place: EndpointPlace) => EndpointUpstreams }) {
     this.#open = deps.open;
     this.#random = deps.random;
   }
 
-  /** Follows a new table: endpoints that it does not have any more take nothing new, and soon lose their connections. */
+  /**
+   * Follows a new table: endpoints that it does not have any more take nothing new, and soon lose their connections. What is
+   * cut is cut last: a request may be tried again at once, and must find every endpoint as the table has it.
+   */
   apply(table: Table): void {
-    this.#followOwnAddresses(table);
+    const cuts = this.#cutsOfOwnAddresses(table);
     const seen = new Set<string>();
     for (const service of table.services.values()) {
       for (const config of service.endpoints) {
         seen.add(config.id);
-        const known = this.#byId.get(config.id);
-        const gone = failure(
-          "UC",
-          503,
-          "upstream_reset_before_response_started{connection_termination}",
-          `${config.workload} was restarted`,
-        );
-        if (known !== undefined) known.update(config, gone);
-        else this.#byId.set(config.id, new Endpoint(config, service.config, this.#open));
+        const plainAddress = service.plainAddresses.get(config.id) ?? null;
+        const cut = this.#follow({ config, service: service.config, plainAddress });
+        if (cut !== null) cuts.push(cut);
       }
     }
     for (const [id, endpoint] of this.#byId) {
@@ -53,24 +50,36 @@ export class Endpoints {
         setTimeout(() => this.#bury(endpoint), lastWordsMs),
       );
     }
+    for (const cut of cuts) cut();
     for (const listener of [...this.#listeners]) listener();
+  }
+
+  #follow(place: EndpointPlace): (() => void) | null {
+    const { id, workload } = place.config;
+    const known = this.#byId.get(id);
+    if (known === undefined) {
+      this.#byId.set(id, new Endpoint(place, this.#open));
+      return null;
+    }
+    if (!known.update(place)) return null;
+    const cut = known.detach();
+    return () => cut(terminated(`${workload} was restarted`));
   }
 
   #bury(endpoint: Endpoint): void {
     clearTimeout(this.#retired.get(endpoint));
     this.#retired.delete(endpoint);
-    const detail = "upstream_reset_before_response_started{connection_termination}";
-    endpoint.close(failure("UC", 503, detail, `${endpoint.workload} stopped while it was answering`));
+    endpoint.close(terminated(`${endpoint.workload} stopped while it was answering`));
   }
 
   /** Connections from an address that was taken away hear nothing any more, and nobody tells them. */
-  #followOwnAddresses({ node: { addresses } }: Table): void {
+  #cutsOfOwnAddresses({ node: { addresses } }: Table): (() => void)[] {
     const isOneLost = this.#ownAddresses.some((address) => !addresses.includes(address));
     this.#ownAddresses = addresses;
-    if (!isOneLost) return;
-    const detail = "upstream_reset_before_response_started{connection_termination}";
-    const gone = failure("UC", 503, detail, "this container was disconnected from a network");
-    for (const endpoint of this.#byId.values()) endpoint.close(gone);
+    if (!isOneLost) return [];
+    const gone = terminated("this container was disconnected from a network");
+    const cuts = [...this.#byId.values()].map((endpoint) => endpoint.detach());
+    return cuts.map((cut) => () => cut(gone));
   }
 
   get(id: string): Endpoint | null {
@@ -102,4 +111,9 @@ export class Endpoints {
 function preferred<T>(all: T[], isPreferred: (item: T) => boolean): T[] {
   const some = all.filter(isPreferred);
   return some.length > 0 ? some : all;
+}
+
+function terminated(reason: string): Failure {
+  const detail = "upstream_reset_before_response_started{connection_termination}";
+  return failure("UC", 503, detail, reason);
 }

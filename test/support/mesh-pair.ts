@@ -49,6 +49,7 @@ export class TestProxy {
   readonly #outbound: HeldServer;
   readonly #inbound: HeldServer;
   readonly #peer: HeldServer;
+  readonly #acceptInbound: (socket: net.Socket) => void;
   readonly #log: AccessLog;
   readonly #closers: (() => void)[] = [];
   outboundPort = 0;
@@ -78,7 +79,8 @@ export class TestProxy {
     const deps = { context, originalDestination, connections: this.connections };
     const onConnections = () => undefined;
     this.#outbound = new HeldServer({ accept: (socket) => acceptOutbound(socket, deps), onConnections });
-    this.#inbound = new HeldServer({ accept: (socket) => acceptInbound(socket, deps), onConnections });
+    this.#acceptInbound = (socket) => acceptInbound(socket, deps);
+    this.#inbound = new HeldServer({ accept: this.#acceptInbound, onConnections });
     const peers = createPeerServer({
       identity,
       trustDomain,
@@ -97,6 +99,14 @@ export class TestProxy {
     this.outboundPort = await freePort(this.#outbound, this.address);
     this.inboundPort = await freePort(this.#inbound, this.address);
     for (const server of [this.#outbound, this.#inbound, this.#peer]) server.release();
+  }
+
+  /** What is dialled there is plaintext that came in, as if redirected; `dialled` says where it wanted to go. */
+  async redirectInbound(address: string, port: number): Promise<void> {
+    const server = new HeldServer({ accept: this.#acceptInbound, onConnections: () => undefined });
+    await server.listen(port, address);
+    server.release();
+    this.#closers.push(() => server.close());
   }
 
   flushLog(): readonly string[] {
@@ -154,6 +164,7 @@ export function serviceConfig(name: string, port: number, parts: Partial<Service
     hosts: [name, `${name}.shop`, fqdn],
     address: `10.213.200.${name.length}`,
     identity: identityOf(name),
+    mtls: "permissive",
     ports: [{ number: port, protocol: "http", aliases: [80] }],
     subsets: ["v1"],
     versionHosts: [],

@@ -27,6 +27,7 @@ test.each([
   ["else the mesh's", null, "disable", "disable"],
 ] as const)("mTLS is %s", (_why, own, mesh, expected) => {
   expect(inboundOfA({ mtls: own }, { mtls: mesh })?.mtls).toBe(expected);
+  expect(proxyOf(compiledA({ mtls: own }, { mtls: mesh }), "shop-b-1").services.a?.mtls).toBe(expected);
 });
 
 test("published container ports are listed once, and the networks that tell who is outside", () => {

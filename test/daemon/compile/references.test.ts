@@ -22,6 +22,35 @@ const problemsIn = (parts: Partial<Spec>, knownServices: readonly string[] | nul
     ({ severity, code, message, hint }) => `${severity} ${code} ${message}${hint === "" ? "" : ` (${hint})`}`,
   );
 
+describe("rules about callers that cannot prove who they are", () => {
+  const plain = { mtls: "disable" } as const;
+  const warning =
+    'warning DM1121 cart takes plaintext (mtls: disable), where payment cannot prove who it is: this rule never fits (write from: "*", or mtls: permissive or strict)';
+
+  test.each<[string, Partial<Spec>, string[]]>([
+    ["a service is named", { services: [payment, service("cart", { ...plain, allow: allow("payment") })] }, [warning]],
+    ["by the mesh's mode", { ...plain, services: [payment, service("cart", { allow: allow("payment") })] }, [warning]],
+    [
+      "the service's own mode counts",
+      { ...plain, services: [payment, service("cart", { mtls: "strict", allow: allow("payment") })] },
+      [],
+    ],
+    ["anybody", { services: [payment, service("cart", { ...plain, allow: allow("*") })] }, []],
+    [
+      "a gateway, which comes with mTLS",
+      { services: [payment, service("cart", { ...plain, allow: allow("gateway") })] },
+      [],
+    ],
+    [
+      "the outside, which has no identity",
+      { services: [payment, service("cart", { ...plain, allow: allow("outside") })] },
+      [],
+    ],
+  ])("%s", (_why, parts, expected) => {
+    expect(problemsIn(parts)).toEqual(expected);
+  });
+});
+
 describe("names that mesh.yaml refers to", () => {
   test.each<[string, Partial<Spec>, string[]]>([
     [

@@ -235,6 +235,7 @@ export class ScriptedTarget implements Target {
   readonly workload: string;
   readonly host: string;
   readonly version = "v1";
+  readonly security = "none";
   readonly tries: Try[] = [];
   /** Why each of its tries ended. */
   readonly ends: (Failure | null)[] = [];

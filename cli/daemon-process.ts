@@ -16,6 +16,12 @@ import type { Project } from "./project.ts";
 import { version } from "./version.ts";
 
 const startLineBytesMax = 4 * 1024 * 1024;
+/**
+ * A daemon mostly waits, and Node's defaults are made for throughput: with these it keeps 40 MB for itself instead of 56 at the
+ * same CPU (measured, the shop at 20 requests/s). MB; threads; threads; glibc's heaps.
+ */
+const frugalFlags = ["--max-semi-space-size=2", "--v8-pool-size=1"];
+const frugalEnv = { UV_THREADPOOL_SIZE: "2", MALLOC_ARENA_MAX: "2" };
 /** A daemon that has not said ready or problem by then is given up. */
 const startTimeoutMs = 60_000;
 
@@ -138,10 +144,10 @@ export interface StartOptions {
 export async function startDaemon(options: DaemonOptions, { env, onStep }: StartOptions): Promise<ApiClient> {
   const child = spawn(
     process.execPath,
-    [...sourceFlags(), programPath(), "daemon", "--options", JSON.stringify(options)],
+    [...frugalFlags, ...sourceFlags(), programPath(), "daemon", "--options", JSON.stringify(options)],
     {
       cwd: "/",
-      env,
+      env: { ...frugalEnv, ...env },
       detached: true,
       stdio: ["ignore", "ignore", "ignore", "pipe"],
     },

@@ -10,7 +10,7 @@ export function endpointsOf(
   subsets: Subsets,
   readySidecars: ReadonlySet<string>,
 ): readonly EndpointConfig[] {
-  return service.workloads.filter(isThere).map((workload): EndpointConfig => {
+  const endpoints = service.workloads.filter(isThere).map((workload): EndpointConfig => {
     const { container, version, meshAddress } = workload;
     const addresses = container.networks.map(({ address }) => address);
     return {
@@ -24,6 +24,25 @@ export function endpointsOf(
       aliases: [...new Set(addresses.filter((address) => address !== "" && address !== meshAddress))].sort(),
     };
   });
+  const stopping = new Set(service.workloads.flatMap(({ container: { id, isStopping } }) => (isStopping ? [id] : [])));
+  return stopping.size === 0 ? endpoints : withoutStopping(endpoints, stopping);
+}
+
+/**
+ * A container that was told to stop finishes what it has and gets nothing new, as long as every call that it could get has
+ * another container to go to. Where it is the last one it goes on: it may well answer until it ends.
+ */
+function withoutStopping(
+  endpoints: readonly EndpointConfig[],
+  stopping: ReadonlySet<string>,
+): readonly EndpointConfig[] {
+  const staying = endpoints.filter(({ id, isBalanced }) => isBalanced && !stopping.has(id));
+  const isReplaced = ({ version, subsets }: EndpointConfig) =>
+    staying.some((other) => other.version === version) &&
+    subsets.every((subset) => staying.some((other) => other.subsets.includes(subset)));
+  return endpoints.map((endpoint) =>
+    stopping.has(endpoint.id) && isReplaced(endpoint) ? { ...endpoint, isBalanced: false } : endpoint,
+  );
 }
 
 /** A paused container may go on, and an unready one may finish what it has: only one that has ended is gone. */

@@ -46,6 +46,8 @@ export function readContainer(inspected: unknown, networks: ReadonlyMap<string, 
     published: readPublished(json, host),
     hasHealthcheck,
     health,
+    // Docker tells it by an event only: see stopping.ts.
+    isStopping: false,
     isPrivileged: readIsPrivileged(host),
     isOptedOut: labels[userLabel.inject]?.toLowerCase() === "false",
   };

@@ -8,6 +8,7 @@ import { asArray } from "./json.ts";
 import { belongsToMesh, composeLabel, isOurs, label, type MeshIdentity, meshNetworkName, userLabel } from "./labels.ts";
 import type { Log } from "./log.ts";
 import { type NetworkFacts, readContainer, readLabels, readNetwork, readOwnContainer } from "./read-container.ts";
+import { isOverdue, isUnderWay, type Stop, stopOf } from "./stopping.ts";
 import type { Container, OwnContainer, World } from "./world.ts";
 
 const relistEveryMs = 15_000;
@@ -24,6 +25,8 @@ export interface WorldWatchOptions {
   readonly random: () => number;
   /** Milliseconds; tests shorten it. */
   readonly relistMs?: number;
+  /** Milliseconds; tests have their own. */
+  readonly now?: () => number;
 }
 
 /** What the hold gate and the load balancers want to know before the World does. */
@@ -49,6 +52,8 @@ export class WorldWatch {
   readonly #inspecting = new Set<string>();
   /** What events said of containers since they were last inspected. */
   readonly #early = new Map<string, (container: Container) => Container>();
+  /** Containers that were told to stop. */
+  readonly #stops = new Map<string, Stop>();
   readonly #changeListeners = new Set<() => void>();
   readonly #eventListeners = new Set<(event: WorldEvent) => void>();
   readonly #firstList = Promise.withResolvers<void>();
@@ -158,10 +163,15 @@ export class WorldWatch {
 
   /** The end of an endpoint is shown at once; everything else waits for what Docker says when it is asked. */
   #applyEarly(event: EngineEvent): void {
+    const { containerId } = event;
+    const known = this.#known.get(containerId);
+    if (known?.kind !== "app") return;
     const change = earlyChange(event);
-    if (change === null || this.#known.get(event.containerId)?.kind !== "app") return;
-    const before = this.#early.get(event.containerId);
-    this.#early.set(event.containerId, (container) => change(before?.(container) ?? container));
+    const stop = stopOf(event, known.raw, this.#now());
+    if (change === null && stop === null) return;
+    const before = this.#early.get(containerId);
+    if (change !== null) this.#early.set(containerId, (container) => change(before?.(container) ?? container));
+    if (stop !== null) this.#stops.set(containerId, stop);
     if (this.#isReady) this.#rebuild();
   }
 
@@ -232,6 +242,7 @@ export class WorldWatch {
       this.#networks = new Map(asArray(await networks).map((item) => [readNetwork(item).id, readNetwork(item)]));
       await this.#refreshAll(new Set([...lists.flat(), ...this.#known.keys()]));
       this.#isReady = true;
+      this.#forgetStops();
       this.#rebuild();
       this.#firstList.resolve();
       return true;
@@ -256,8 +267,7 @@ export class WorldWatch {
     const own: OwnContainer[] = [];
     for (const [id, { kind, raw }] of this.#known) {
       if (kind === "app") {
-        const container = readContainer(raw, this.#networks);
-        containers.push(this.#early.get(id)?.(container) ?? container);
+        containers.push(this.#containerOf(id, raw));
       } else own.push(readOwnContainer(raw, mesh?.id ?? ""));
     }
     const byName = (a: { name: string; id: string }, b: { name: string; id: string }) =>
@@ -267,6 +277,26 @@ export class WorldWatch {
       own: own.sort(byName),
       mesh: mesh ? { id: mesh.id, name: mesh.name, subnet: mesh.subnet, gateway: mesh.gateway } : null,
     });
+  }
+
+  #containerOf(id: string, raw: unknown): Container {
+    const read = readContainer(raw, this.#networks);
+    const container = this.#early.get(id)?.(read) ?? read;
+    const stop = this.#stops.get(id);
+    return stop !== undefined && isUnderWay(stop, container) ? { ...container, isStopping: true } : container;
+  }
+
+  /** After a list: of those that ended, and of those that run on although they should have ended. */
+  #forgetStops(): void {
+    for (const [id, stop] of this.#stops) {
+      const known = this.#known.get(id);
+      const isPast = known === undefined || !isUnderWay(stop, readContainer(known.raw, this.#networks));
+      if (isPast || isOverdue(stop, this.#now())) this.#stops.delete(id);
+    }
+  }
+
+  #now(): number {
+    return this.#options.now?.() ?? performance.now();
   }
 
   /** Only a real change is announced: most events and nearly every list bring none. */

@@ -36,6 +36,8 @@ export interface Container {
   readonly published: readonly { readonly containerPort: number; readonly hostIp: string; readonly hostPort: number }[];
   readonly hasHealthcheck: boolean;
   readonly health: "none" | "starting" | "healthy" | "unhealthy";
+  /** It was told to stop and still runs: it finishes what it has. */
+  readonly isStopping: boolean;
   /** Can undo the rules: privileged, or with NET_ADMIN. */
   readonly isPrivileged: boolean;
   /** `devmesh.inject: "false"`. */

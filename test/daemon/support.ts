@@ -20,6 +20,7 @@ export function container(name: string, change: Partial<Container> = {}): Contai
     published: [],
     hasHealthcheck: false,
     health: "none",
+    isStopping: false,
     isPrivileged: false,
     isOptedOut: false,
     ...change,

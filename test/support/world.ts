@@ -66,6 +66,7 @@ function containerOf(options: ContainerOptions, place: Place): Container {
     published: [],
     hasHealthcheck: false,
     health: "none",
+    isStopping: false,
     isPrivileged: false,
     isOptedOut: false,
     ...overrides,

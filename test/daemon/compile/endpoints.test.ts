@@ -27,6 +27,47 @@ describe("an endpoint is a container that can answer now", () => {
   });
 });
 
+describe("a container that was told to stop", () => {
+  const a = (number: number, options: Partial<ContainerOptions> = {}): ContainerOptions => ({
+    service: "a",
+    number,
+    ...options,
+  });
+  const stopping = { isStopping: true };
+  const [v1, v2] = [
+    (more: object = {}) => ({ service: "pay", ...more }),
+    (more: object = {}) => ({ service: "pay-v2", ...more }),
+  ];
+
+  test.each<[string, ContainerOptions[], string[]]>([
+    ["gets nothing new where there is another", [a(1), a(2, stopping)], ["shop-a-1"]],
+    ["goes on where it is the only one", [a(1, stopping)], ["shop-a-1"]],
+    ["goes on where all others stop as well", [a(1, stopping), a(2, stopping)], ["shop-a-1", "shop-a-2"]],
+    ["goes on where the others cannot answer", [a(1, stopping), a(2, { state: "paused" })], ["shop-a-1"]],
+    ["takes no more part than it did", [a(1, { ...stopping, state: "paused" })], []],
+  ])("%s", (_why, containers, expected) => {
+    expect(endpointIds(compiled({ world: worldOf({ containers: [caller, ...containers] }) }), "a")).toEqual(expected);
+  });
+
+  test("another version is no other: its calls are for that one", () => {
+    const services = [service("pay", { versions: [version("v1"), version("v2")] })];
+    const balanced = (containers: ContainerOptions[]) =>
+      endpointIds(
+        compiled({ world: worldOf({ containers: [caller, ...containers] }), spec: spec({ services }) }),
+        "pay",
+      );
+    expect(balanced([v1(stopping), v2()])).toEqual(["shop-pay-1", "shop-pay-v2-1"]);
+    expect(balanced([v1(stopping), v1({ number: 2 }), v2()])).toEqual(["shop-pay-2", "shop-pay-v2-1"]);
+  });
+
+  test("another that is not in each of its subsets is no other", () => {
+    const destinationRules = [destinationRule("a", { gold: { tier: "gold" } })];
+    const containers = [caller, a(1, { ...stopping, labels: { tier: "gold" } }), a(2)];
+    const result = compiled({ world: worldOf({ containers }), spec: spec({ destinationRules }) });
+    expect(endpointIds(result, "a")).toEqual(["shop-a-1", "shop-a-2"]);
+  });
+});
+
 test("its address is the mesh's, its aliases are its others", () => {
   const world = worldOf({ containers: [{ service: "a", on: ["x", "y"] }] });
   expect(proxyOf(compiled({ world }), "shop-a-1").endpoints.a).toEqual([

@@ -38,6 +38,7 @@ function app(state: ContainerState, { address = "10.213.0.5", startedAt = "t1" }
     published: [],
     hasHealthcheck: false,
     health: "none",
+    isStopping: false,
     isPrivileged: false,
     isOptedOut: false,
   };

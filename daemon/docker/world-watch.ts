@@ -238,8 +238,10 @@ export class WorldWatch {
     ];
     try {
       const networks = engine.call({ method: "GET", path: "/networks", signal: this.#abort.signal });
-      const lists = await Promise.all(labels.map((text) => listContainerIds(engine, { label: [text] })));
-      this.#networks = new Map(asArray(await networks).map((item) => [readNetwork(item).id, readNetwork(item)]));
+      const ids = Promise.all(labels.map((text) => listContainerIds(engine, { label: [text] })));
+      // Together: an engine that goes away fails all of them, and one that nobody waits for would end the daemon.
+      const [items, lists] = await Promise.all([networks, ids]);
+      this.#networks = new Map(asArray(items).map((item) => [readNetwork(item).id, readNetwork(item)]));
       await this.#refreshAll(new Set([...lists.flat(), ...this.#known.keys()]));
       this.#isReady = true;
       this.#forgetStops();

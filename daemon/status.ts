@@ -180,15 +180,10 @@ function healthOf(
   const sidecars = services.flatMap(({ workloads }) => workloads.map(({ sidecar }) => sidecar));
   const isFailed = sidecars.includes("failed") || gateways.some(({ state }) => state === "failed");
   if (!input.isConnected || isFailed) return "error";
-  if (services.some(hasUnserved)) return "degraded";
+  // A version gets its share of requests by its weight, whether or not anything of it runs.
+  const splits = input.applied.compiled.services.flatMap(({ split }) => split);
+  if (splits.some(({ weight, isServed }) => weight > 0 && !isServed)) return "degraded";
   return input.applied.isFileInForce && notReady(input).length === 0 ? "ok" : "degraded";
-}
-
-/** A version gets its share of requests by its weight, whether or not anything of it runs. */
-function hasUnserved({ split, workloads }: ServiceView): boolean {
-  const isServed = (wanted: string): boolean =>
-    workloads.some(({ version, sidecar }) => version === wanted && sidecar === "ready");
-  return split.some(({ version, weight }) => weight > 0 && !isServed(version));
 }
 
 function ratesView({ rps, errorRatio, p50Ms, p99Ms }: Rates): StatusView["totals"] {

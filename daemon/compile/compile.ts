@@ -12,11 +12,11 @@ import { addressNamesOf, namesOf } from "./names.ts";
 import { aliveWorkloads, type NamedService, type NodeContext, nodeOfGateway, nodeOfSidecar } from "./node.ts";
 import { collectProblems, compareText, type Problems } from "./problems.ts";
 import { checkReferences } from "./references.ts";
-import { shownSplit } from "./routes.ts";
+import { type ShownSplit, shownSplit } from "./routes.ts";
 import { serviceConfigOf } from "./service-config.ts";
 import { type CatalogInput, catalogOf, composeServicesOf } from "./services-of-world.ts";
 import { type DesiredSidecar, sidecarsOf } from "./sidecars.ts";
-import { checkDestinationRules, subsetsOf } from "./subsets.ts";
+import { checkDestinationRules, type Subsets, subsetsOf } from "./subsets.ts";
 import { bindVirtualServices, checkVirtualServices } from "./virtual-services.ts";
 
 export interface Compiled {
@@ -39,7 +39,7 @@ export interface CompiledService {
   readonly mtls: MtlsMode;
   readonly versions: readonly string[];
   /** What requests without a route of their own get; empty: all endpoints alike. */
-  readonly split: readonly { readonly version: string; readonly weight: number }[];
+  readonly split: readonly ShownSplit[];
   /** Every container of it that is in the mesh, in order of name. */
   readonly workloads: readonly { readonly containerId: string; readonly version: string | null }[];
   /** Container ports that compose publishes and that `outside` may use. */
@@ -72,7 +72,13 @@ export function compile(input: CompileInput): Compiled {
     const config = serviceConfigOf(service, about, { input, catalog, hosts, bound });
     const named = [{ version: null, hosts: config.hosts, address: config.address }, ...config.versionHosts];
     const direct = named.filter(({ address }) => address === "");
-    parts.set(service.name, { service, config, endpoints: endpointsOf(service, own, input.readySidecars), direct });
+    parts.set(service.name, {
+      service,
+      config,
+      endpoints: endpointsOf(service, own, input.readySidecars),
+      direct,
+      subsets: own,
+    });
   }
   const gateways = gatewaysOf(spec, catalog, problems);
   return {
@@ -86,6 +92,7 @@ export function compile(input: CompileInput): Compiled {
 }
 
 interface Part extends NamedService {
+  readonly subsets: Subsets;
   readonly config: ProxyConfig["services"][string];
   readonly endpoints: ProxyConfig["endpoints"][string];
 }
@@ -141,7 +148,7 @@ function knowledgeOf(parts: readonly Part[]): Pick<ProxyConfig, "services" | "en
   };
 }
 
-function compiledService({ service, config }: Part, { spec }: CompileInput): CompiledService {
+function compiledService({ service, subsets, config, endpoints }: Part, { spec }: CompileInput): CompiledService {
   return {
     name: service.name,
     isDeclared: service.spec !== null,
@@ -149,7 +156,7 @@ function compiledService({ service, config }: Part, { spec }: CompileInput): Com
     ports: service.ports,
     mtls: mtlsOf(service, spec),
     versions: [...new Set(service.versions.map(({ name }) => name))],
-    split: shownSplit(service, config.routes),
+    split: shownSplit(service, subsets, { routes: config.routes, endpoints }),
     workloads: service.workloads.map(({ container, version }) => ({ containerId: container.id, version })),
     openPorts: openPortsOf(service),
   };

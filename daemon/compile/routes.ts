@@ -1,8 +1,9 @@
 // A service's routes, from whichever language has them.
-import type { DestinationConfig, RouteConfig } from "../../proxy/contract/config.ts";
+import type { DestinationConfig, EndpointConfig, RouteConfig } from "../../proxy/contract/config.ts";
 import type { RouteSpec, ServiceSpec } from "../spec/spec.ts";
 import type { Hosts } from "./hosts.ts";
 import type { Catalog, Service } from "./model.ts";
+import type { Subsets } from "./subsets.ts";
 import { type Binding, defaultRetry, routesOfVirtualService } from "./virtual-services.ts";
 
 export interface RouteContext {
@@ -55,13 +56,27 @@ function onlyPort(service: Service | undefined): number | null {
   return service?.ports.length === 1 ? (service.ports[0]?.number ?? null) : null;
 }
 
+export interface ShownSplit {
+  /** Of the containers that the route's subset selects when they are of one version; else the subset's name. */
+  readonly version: string;
+  readonly weight: number;
+  /** Something of it takes traffic now. */
+  readonly isServed: boolean;
+}
+
 /** The split that requests without a special route get, for the view: weights by version, as far as there are versions. */
 export function shownSplit(
   service: Service,
-  routes: readonly RouteConfig[],
-): readonly { readonly version: string; readonly weight: number }[] {
+  subsets: Subsets,
+  { routes, endpoints }: { readonly routes: readonly RouteConfig[]; readonly endpoints: readonly EndpointConfig[] },
+): readonly ShownSplit[] {
   const rest = routes.find(({ match }) => match.length === 0)?.destinations ?? [];
-  return rest.flatMap(({ service: name, subset, weight }) =>
-    name === service.name && subset !== null ? [{ version: subset, weight }] : [],
-  );
+  return rest.flatMap(({ service: name, subset, weight }) => {
+    if (name !== service.name || subset === null) return [];
+    const selected = service.workloads.filter((workload) => subsets.of(workload).includes(subset));
+    const versions = new Set(selected.map(({ version }) => version));
+    const [only = null] = versions.size === 1 ? versions : [];
+    const isServed = endpoints.some(({ isBalanced, subsets: own }) => isBalanced && own.includes(subset));
+    return [{ version: only ?? subset, weight, isServed }];
+  });
 }

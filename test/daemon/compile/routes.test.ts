@@ -253,8 +253,28 @@ describe("a VirtualService", () => {
     const parts = { services, virtualServices: [virtualService(["payment"], [beta, rule(even)])] };
     const found = compiled({ world, spec: spec(parts) }).services.find(({ name }) => name === "payment");
     expect(found?.split).toEqual([
-      { version: "v1", weight: 1 },
-      { version: "v2", weight: 1 },
+      { version: "v1", weight: 1, isServed: true },
+      { version: "v2", weight: 1, isServed: true },
+    ]);
+  });
+
+  test("shows a subset of another name as the version that it selects, and whether anything of it takes traffic", () => {
+    const subsets = { one: { version: "v1" }, two: { version: "v2" }, none: { version: "v3" } };
+    const routes = Object.keys(subsets).map((subset) => ({ host: "payment", subset, weight: 1 }));
+    const parts = {
+      services,
+      virtualServices: [virtualService(["payment"], [rule(routes)])],
+      destinationRules: [destinationRule("payment", subsets)],
+    };
+    const containers = [
+      { service: "payment-v1", exposedTcp: [8080] },
+      { service: "payment-v2", exposedTcp: [8080], state: "exited" as const },
+    ];
+    const found = compiled({ world: worldOf({ containers }), spec: spec(parts) }).services;
+    expect(found.find(({ name }) => name === "payment")?.split).toEqual([
+      { version: "v1", weight: 1, isServed: true },
+      { version: "v2", weight: 1, isServed: false },
+      { version: "none", weight: 1, isServed: false },
     ]);
   });
 });

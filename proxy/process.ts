@@ -31,8 +31,11 @@ export class ProxyProcess {
     this.counters = new Counters(boot);
     const { promise, resolve } = Promise.withResolvers<void>();
     this.stopped = promise;
-    this.#stop = resolve;
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, resolve);
+    this.#stop = () => {
+      this.#isReady = false;
+      resolve();
+    };
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, this.#stop);
   }
 
   get isReady(): boolean {
@@ -45,6 +48,17 @@ export class ProxyProcess {
     const random = seededRandom(Number.parseInt(this.#boot.slice(0, 8), 16));
     this.#engine = new Engine({ identity, counters, log, random, onApplied, ...(onRefused && { onRefused }) });
     return this.#engine;
+  }
+
+  /** The last words: what was counted since the last report, and the lines that were not written yet. */
+  async close(): Promise<void> {
+    this.#control?.sendReport();
+    this.#engine?.close();
+    await this.log.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
   }
 
   /** Whether the application listens on one of its ports; null: not known. The daemon is told. */

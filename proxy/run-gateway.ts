@@ -18,4 +18,5 @@ export async function runGateway(_options: ProxyOptions, boot: string): Promise<
   await proxy.stopped;
   state.listeners?.close();
   await connections.drain(proxy.drainMs);
+  await proxy.close();
 }

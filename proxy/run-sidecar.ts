@@ -43,12 +43,18 @@ export async function runSidecar(options: ProxyOptions, boot: string): Promise<v
     () => watch.refused(),
   );
   const { context } = engine;
-  const connections = new Connections();
-  const deps = { context, originalDestination, connections };
+  const incoming = new Connections();
+  const outgoing = new Connections();
   const onConnections = (change: 1 | -1) => counters.connections(change);
   const peers: { server: PeerServer | null } = { server: null };
-  const outbound = new HeldServer({ accept: (socket) => acceptOutbound(socket, deps), onConnections });
-  const inbound = new HeldServer({ accept: (socket) => acceptInbound(socket, deps), onConnections });
+  const outbound = new HeldServer({
+    accept: (socket) => acceptOutbound(socket, { context, originalDestination, connections: outgoing }),
+    onConnections,
+  });
+  const inbound = new HeldServer({
+    accept: (socket) => acceptInbound(socket, { context, originalDestination, connections: incoming }),
+    onConnections,
+  });
   const peer = new HeldServer({ accept: (socket) => peers.server?.accept(socket), onConnections });
   const health = createHealthServer({ counters, isReady: () => proxy.isReady });
 
@@ -69,13 +75,18 @@ export async function runSidecar(options: ProxyOptions, boot: string): Promise<v
       identity,
       trustDomain: engine.table.node.trustDomain,
       alpn: alpnPeers,
-      onConnection: (socket, from) => acceptPeer(socket, from, { context, connections }),
+      onConnection: (socket, from) => acceptPeer(socket, from, { context, connections: incoming }),
       onRefused: ({ reason, detail, address }) =>
         log.line(`[devmesh] mTLS refused from ${address}: ${reason}: ${detail}`),
     });
     for (const server of [outbound, inbound, peer]) server.release();
   });
   await proxy.stopped;
-  for (const server of [outbound, inbound, peer]) server.close();
-  await connections.drain(proxy.drainMs);
+  const until = performance.now() + proxy.drainMs;
+  for (const server of [inbound, peer]) server.close();
+  await incoming.drain(proxy.drainMs);
+  // To answer what came in the application may have had to ask others: until here it could.
+  outbound.close();
+  await outgoing.drain(Math.max(0, until - performance.now()));
+  await proxy.close();
 }

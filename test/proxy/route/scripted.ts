@@ -1,4 +1,5 @@
 // Both neighbours of an exchange, played by the test: they keep to the contract of proxy/http/stream.ts, and hold the exchange to it.
+import { Writable } from "node:stream";
 import { type Failure, failure, unprocessed } from "../../../proxy/http/failure.ts";
 import { Fields } from "../../../proxy/http/fields.ts";
 import type { RequestHead, ResponseHead } from "../../../proxy/http/message.ts";
@@ -325,7 +326,14 @@ export function startExchange(options: SettingOptions = {}): Setting {
   const listeners = new Set<() => void>();
   const lines: string[] = [];
   const counters = new Counters("test");
-  const log = new AccessLog({ write: (text: string) => lines.push(...text.trimEnd().split("\n")) } as never);
+  const log = new AccessLog(
+    new Writable({
+      write: (chunk: Buffer, _encoding, done) => {
+        lines.push(...chunk.toString().trimEnd().split("\n"));
+        done();
+      },
+    }),
+  );
   const routing: Routing = {
     routeName: "default",
     cluster: "outbound|8080||payment",

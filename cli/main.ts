@@ -53,6 +53,8 @@ function buildProgram(): Command {
     .enablePositionalOptions()
     .addHelpText("after", exitCodeHelp)
     .exitOverride()
+    // `explain` says it, in the form that was asked for.
+    .configureOutput({ outputError: () => undefined })
     .showSuggestionAfterError();
   addLifecycle(program);
   addViews(program);
@@ -165,13 +167,26 @@ function seconds(text: string): number {
   return value;
 }
 
+/** Or the exit code, where help was printed. */
+function usageProblem({ code, exitCode, message }: CommanderError): Problem | number {
+  if (exitCode === 0) return exitCodes.ok;
+  if (code.startsWith("commander.help")) return exitCodes.usage;
+  const [, what = message, suggestion] = /^(?:error: )?(.*?)\.?(?:\n\((.*)\))?$/s.exec(message) ?? [];
+  return new Problem("DM0002", what, suggestion ?? "devmesh --help and devmesh <command> --help list what there is");
+}
+
 /** Prints what went wrong in the form that was asked for; returns the exit code. */
-async function explain(error: unknown, argv: readonly string[]): Promise<number> {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+async function explain(thrown: unknown, argv: readonly string[]): Promise<number> {
+  const error = thrown instanceof CommanderError ? usageProblem(thrown) : thrown;
+  if (typeof error === "number") return error;
   const isJson = argv.includes("--json");
   if (!(error instanceof Problem)) {
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const hint = "this is a bug of devmesh";
     process.stderr.write(
-      `devmesh has a bug: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+      isJson
+        ? `${JSON.stringify({ code: "DM0001", message: String(error), hint, stack })}\n`
+        : `devmesh has a bug: ${stack}\n`,
     );
     return exitCodes.failure;
   }

@@ -12,7 +12,7 @@ import { openForDown } from "./down.ts";
 import { openLog } from "./log-file.ts";
 import { openMesh } from "./mesh.ts";
 import { openStartReporter, type StartReporter } from "./start-reporter.ts";
-import { forgetState, removeStateFolder } from "./state/forget.ts";
+import { forgetState, makeRoom, removeStateFolder } from "./state/forget.ts";
 import { takeLock } from "./take-lock.ts";
 
 export interface DaemonParts {
@@ -44,7 +44,11 @@ export async function daemonMain(optionsJson: string): Promise<number> {
 /** Resolves with the exit code when the daemon has ended. Throws Problem when it cannot start, with nothing changed. */
 export async function runDaemon(options: DaemonOptions, reporter: StartReporter): Promise<number> {
   const paths = daemonPaths({ project: options.project, projectDir: options.projectDir });
-  const taken = await takeLock(paths, options.version);
+  const taken = await takeLock(paths, options.version).catch(async (error: unknown) => {
+    if (options.isOnlyDown !== true || !(error instanceof Problem) || error.code !== "DM0402") throw error;
+    await makeRoom(paths);
+    return takeLock(paths, options.version);
+  });
   if (taken.kind === "running") {
     reporter.ready(taken.holder.pid, taken.holder.socket);
     return 0;

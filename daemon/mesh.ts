@@ -5,6 +5,7 @@ import type { Compiled } from "./compile/compile.ts";
 import { HoldGate } from "./docker/hold.ts";
 import { ensureImage } from "./docker/image.ts";
 import { ensureMeshNetwork } from "./docker/network.ts";
+import { describePortHolder } from "./docker/port-holder.ts";
 import type { Container } from "./docker/world.ts";
 import { WorldWatch } from "./docker/world-watch.ts";
 import { type DockerParts, identityFor, openDocker, removeMesh } from "./docker-parts.ts";
@@ -156,7 +157,9 @@ async function quiesce({ plane, loop, runner, fleet }: MeshParts): Promise<void>
 /** Only where the engine's ports are this machine's; elsewhere Docker tells when it creates the gateway. */
 async function assertPortsAreFree({ engine }: DockerParts, { gateways }: Compiled): Promise<void> {
   if (!engine.isLocal) return;
-  for (const { host, port } of gateways) await assertHostPortIsFree(host, port);
+  for (const { host, port } of gateways) {
+    await assertHostPortIsFree(host, port, () => describePortHolder(engine, port));
+  }
 }
 
 function nameOf(loaded: LoadedSpec): string | null {

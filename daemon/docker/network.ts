@@ -115,7 +115,8 @@ async function findOurs(engine: Engine, name: string, identity: MeshIdentity): P
     .find((item) => item.name === name);
   if (found === undefined) return null;
   if (isOurs(found.labels, identity)) return found;
-  const owner = found.labels[label.stateId] === undefined ? "something else" : "a mesh of another folder";
+  const project = found.labels[label.project];
+  const owner = project === undefined ? "something else" : `the mesh of project ${project} in another folder`;
   const hint = "give this mesh another name: (name: in mesh.yaml), or run devmesh down in the other folder";
   throw new Problem("DM0405", `the Docker network ${name} belongs to ${owner}`, hint);
 }

@@ -8,6 +8,7 @@ import { connectContainer, ensureGatewayNetwork, ensureMeshNetwork } from "./net
 import { runOneShot } from "./one-shot.ts";
 import { gatewaySpec, sidecarSpec } from "./own-spec.ts";
 import type { Action } from "./plan.ts";
+import { describePortHolder } from "./port-holder.ts";
 
 /** The ids of containers whose facts changed. Throws EngineError or Problem. */
 export async function performAction(context: PerformContext, action: Action): Promise<string[]> {
@@ -37,6 +38,10 @@ export async function performAction(context: PerformContext, action: Action): Pr
     case "clean-hosts":
       return [await runOneShot(context, action)];
   }
+}
+
+function portOf(address: string): number {
+  return Number(address.slice(address.lastIndexOf(":") + 1));
 }
 
 /** Connecting takes as long as creating, and neither needs the other: every start of a service waits for both. */
@@ -76,6 +81,10 @@ async function startOwn(engine: Engine, ownId: string, listener: string): Promis
     if (!(error instanceof EngineError) || !isBusy) throw error;
     const address = listener.replace(/^gateway\//, "");
     const hint = "stop what listens there, or choose another port in mesh.yaml's gateway:";
-    throw new Problem("DM0401", `the host port ${address} is in use`, hint);
+    throw new Problem(
+      "DM0401",
+      `the host port ${address} is in use${await describePortHolder(engine, portOf(address))}`,
+      hint,
+    );
   }
 }

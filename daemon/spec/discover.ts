@@ -15,19 +15,21 @@ export interface DiscoverOptions {
 
 /**
  * Absolute path, or null when there is none (a mesh needs none). A named file is not looked at here: reading it says what is wrong with it.
- * Throws a Problem (DM0003) when one folder has two candidates.
+ * Throws a Problem (DM0003) when one folder has two candidates, or the first may not be looked into.
  */
 export function discoverMeshFile({ cwd, file, env }: DiscoverOptions): string | null {
   if (file === "") throw new Problem("DM0002", "--file is empty", "name a file, or leave --file out");
   const named = file ?? (env.DEVMESH_FILE || undefined);
   if (named !== undefined) return resolve(cwd, named);
   for (const folder of foldersToSearch(resolve(cwd))) {
-    const found: string[] = [];
-    for (const name of specFileNames) if (exists(join(folder, name))) found.push(name);
-    const [first, second] = found;
+    const [first, second, ...rest] = specFileNames.filter((name) => exists(join(folder, name)));
     if (first === undefined) continue;
     if (second !== undefined) {
-      throw new Problem("DM0003", `${folder} has ${found.join(" and ")}`, "keep one of them, or choose with --file");
+      throw new Problem(
+        "DM0003",
+        `${folder} has ${[first, second, ...rest].join(" and ")}`,
+        "keep one of them, or choose with --file",
+      );
     }
     return join(folder, first);
   }
@@ -49,7 +51,10 @@ function exists(path: string): boolean {
     statSync(path);
     return true;
   } catch (error) {
-    // A file that cannot be looked at is there; reading it says why it cannot be read.
-    return error instanceof Error && "code" in error && error.code === "EACCES";
+    // Not the file's own permissions but those of a folder above it.
+    if (error instanceof Error && "code" in error && error.code === "EACCES") {
+      throw new Problem("DM0003", `no permission to look into ${dirname(path)}`, "name the file with --file");
+    }
+    return false;
   }
 }

@@ -14,6 +14,11 @@ export async function forgetState(paths: DaemonPaths, { isLogKept }: { readonly 
   }
 }
 
+/** For `down` on a full disk, whose lock would not go in: what it removes last goes first. */
+export async function makeRoom({ log, adoption }: DaemonPaths): Promise<void> {
+  for (const file of [`${log}.1`, log, adoption]) await rm(file, { force: true });
+}
+
 /** After the lock was let go. A folder in which another daemon has begun stays as it is. */
 export async function removeStateFolder({ stateFolder }: DaemonPaths): Promise<void> {
   try {

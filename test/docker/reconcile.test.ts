@@ -178,7 +178,7 @@ describe("gateways", () => {
     mesh.wants.gateways = [{ key, host: "127.0.0.1", port, containerPort: 8080 }];
     mesh.plan();
     await eventually(() => expect(mesh.runner.failures.get(key)?.error).toMatchObject({ code: "DM0401" }));
-    expect(mesh.runner.failures.get(key)?.reason).toBe(`the host port 127.0.0.1:${port} is in use`);
+    expect(mesh.runner.failures.get(key)?.reason).toContain(`the host port 127.0.0.1:${port} is in use by `);
     await new Promise((resolve) => server.close(resolve));
     const gateway = await eventually(() => {
       const own = mesh.world.snapshot().own.find(({ kind, state }) => kind === "gateway" && state === "running");

@@ -8,7 +8,7 @@ import { endDaemon, findDaemon as lookFor, replaceStale, waitEnded } from "../da
 import { readLock } from "../daemon/api/lock.ts";
 import { readNdjson } from "../daemon/api/ndjson.ts";
 import { type DaemonOptions, dockerEnvOf, readOptions, readOptionsOf } from "../daemon/api/options.ts";
-import { type DaemonPaths, daemonPaths, meshesFolder } from "../daemon/api/paths.ts";
+import { assertOutsideProject, type DaemonPaths, daemonPaths, meshesFolder } from "../daemon/api/paths.ts";
 import { Problem, type ProblemCode, problemCodes } from "../daemon/api/problem.ts";
 import { startLineSchema } from "../daemon/api/start-line.ts";
 import type { Diagnostic } from "../daemon/spec/diagnostic.ts";
@@ -71,6 +71,7 @@ export interface StartedDaemon {
 export async function startOrReplace(options: DaemonOptions, start: StartOptions): Promise<StartedDaemon> {
   const { project, projectDir } = options;
   const paths = daemonPaths({ project, projectDir, env: start.env });
+  assertOutsideProject(paths, projectDir);
   const before = readOptions(paths.options);
   const found = await lookFor(paths);
   if (found.kind === "running") {

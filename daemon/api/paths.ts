@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { chmodSync, lstatSync, realpathSync, statSync } from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, isAbsolute, join, relative, sep } from "node:path";
 import { makeFolder } from "./make-folder.ts";
 import { Problem } from "./problem.ts";
 
@@ -64,6 +64,36 @@ export function daemonPaths({
     inForce: join(stateFolder, "in-force.json"),
     adoption: join(stateFolder, "adoption.json"),
   };
+}
+
+/**
+ * Throws Problem DM0402 when state or sockets would lie in the project (it is the home folder, say): a container that mounts
+ * the project would read the CA's key and drive the daemon.
+ */
+export function assertOutsideProject({ stateFolder, runtimeFolder }: DaemonPaths, projectDir: string): void {
+  const project = realFolder(projectDir);
+  const folders = { XDG_STATE_HOME: stateFolder, XDG_RUNTIME_DIR: runtimeFolder };
+  for (const [variable, folder] of Object.entries(folders)) {
+    if (!isWithin(realAncestor(folder), project)) continue;
+    const message = `${folder} lies in the project ${project}: a container that mounts it would read the mesh's keys`;
+    throw new Problem("DM0402", message, `set ${variable} to a folder outside of the project`);
+  }
+}
+
+function isWithin(folder: string, project: string): boolean {
+  const way = relative(project, folder);
+  return !isAbsolute(way) && way !== ".." && !way.startsWith(`..${sep}`);
+}
+
+/** Links resolved as far as the path exists. */
+function realAncestor(path: string): string {
+  const parent = dirname(path);
+  if (parent === path) return path;
+  try {
+    return realpathSync(path);
+  } catch {
+    return join(realAncestor(parent), basename(path));
+  }
 }
 
 function realFolder(folder: string): string {

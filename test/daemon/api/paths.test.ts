@@ -1,8 +1,8 @@
 import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { daemonPaths, makeRuntimeFolder, socketPathBytesMax } from "../../../daemon/api/paths.ts";
+import { assertOutsideProject, daemonPaths, makeRuntimeFolder, socketPathBytesMax } from "../../../daemon/api/paths.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -44,6 +44,30 @@ test("the socket lies in XDG_RUNTIME_DIR, and in a folder in /tmp where that is 
   for (const dir of [undefined, "/nowhere", "relative", long]) expect(socket(dir)).toMatch(fallback);
   for (const dir of [undefined, folder, long])
     expect(Buffer.byteLength(socket(dir))).toBeLessThanOrEqual(socketPathBytesMax);
+});
+
+test.each([
+  ["the home folder", {}, "XDG_STATE_HOME"],
+  ["a folder that XDG_STATE_HOME lies in", { XDG_STATE_HOME: "state" }, "XDG_STATE_HOME"],
+  ["a folder that XDG_STATE_HOME leads into by a link", { XDG_STATE_HOME: "../link" }, "XDG_STATE_HOME"],
+  ["a folder that the sockets lie in", { XDG_STATE_HOME: "/state", XDG_RUNTIME_DIR: "." }, "XDG_RUNTIME_DIR"],
+])("a project that is %s is refused", (_why, set, variable) => {
+  const project = join(folder, "project");
+  mkdirSync(project);
+  symlinkSync(project, join(folder, "link"));
+  const folders = Object.entries(set).map(([name, value]) => [name, resolve(project, value)]);
+  const env = { HOME: project, ...Object.fromEntries(folders) };
+  const paths = daemonPaths({ project: "p", projectDir: project, env });
+  const refused = expect.objectContaining({ code: "DM0402", hint: expect.stringContaining(variable) });
+  expect(() => assertOutsideProject(paths, project)).toThrow(refused);
+});
+
+test("a project beside the state, with a name that begins like its folder's, is none of it", () => {
+  const env = { XDG_STATE_HOME: join(folder, "project-state"), XDG_RUNTIME_DIR: join(folder, "..project") };
+  mkdirSync(env.XDG_RUNTIME_DIR);
+  mkdirSync(join(folder, "project"));
+  const paths = daemonPaths({ project: "p", projectDir: join(folder, "project"), env });
+  expect(() => assertOutsideProject(paths, join(folder, "project"))).not.toThrow();
 });
 
 test("Windows gets a named pipe", () => {

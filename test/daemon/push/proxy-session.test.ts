@@ -244,6 +244,24 @@ test("an incompatible proxy is reported, left with what it runs, and not asked a
   expect(started.peer.connections).toBe(1);
 });
 
+test("a proxy that asks for another identity gets that of the container on its channel", async () => {
+  const payment = "spiffe://cluster.local/ns/shop/sa/payment";
+  const started = await start((peer) => {
+    peer.answer = (message) => {
+      if (message.t !== "hello") return false;
+      const { publicKey, boot } = peer;
+      const asked = { identity: payment, service: "payment", node: { identity: payment }, uris: [payment] };
+      const hello = { t: "hello", contract: { major: 1, minor: 0 }, boot, publicKey, configHash: null } as const;
+      peer.send(Object.assign({ ...hello, certificateNotAfterMs: null }, asked));
+      return true;
+    };
+  });
+  started.session.setConfig(configOf("cart"));
+  await synced(started);
+  expect(started.signedFor).toEqual(["spiffe://cluster.local/ns/shop/sa/cart"]);
+  expect(started.peer.of("certificate")[0]?.chain).toBe("chain of spiffe://cluster.local/ns/shop/sa/cart");
+});
+
 test("a new identity is certified before the config that names it", async () => {
   const started = await start();
   started.session.setConfig(configOf("cart"));

@@ -53,10 +53,12 @@ export async function findDaemon(
   env: NodeJS.ProcessEnv,
 ): Promise<ApiClient | null> {
   const paths = pathsOf(project, env);
-  const options = readOptions(paths.options);
-  if (options === null) return null;
+  if (readOptions(paths.options) === null) return null;
   const found = await lookFor(paths);
   if (found.kind === "running") return found.client;
+  // Read anew: the end of one that took its mesh down was waited for.
+  const options = readOptions(paths.options);
+  if (options === null) return null;
   if (found.kind === "hung") await replaceStale(found.holder);
   return await startDaemon(options, { env, onStep: () => undefined });
 }
@@ -72,8 +74,8 @@ export async function startOrReplace(options: DaemonOptions, start: StartOptions
   const { project, projectDir } = options;
   const paths = daemonPaths({ project, projectDir, env: start.env });
   assertOutsideProject(paths, projectDir);
-  const before = readOptions(paths.options);
   const found = await lookFor(paths);
+  const before = readOptions(paths.options);
   if (found.kind === "running") {
     if (before === null || isSame(before, options)) return { client: found.client, kind: "found" };
     await endDaemon(found.holder);

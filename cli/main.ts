@@ -5,6 +5,7 @@ import { exitCodes, Problem } from "../daemon/api/problem.ts";
 import type { CommandContext, GlobalFlags } from "./commands/context.ts";
 import { orInterrupted } from "./interrupt.ts";
 import { createOutput } from "./output.ts";
+import { printableLines } from "./screen/table.ts";
 import { version } from "./version.ts";
 
 const exitCodeHelp = `
@@ -89,10 +90,11 @@ function addLifecycle(program: Command): void {
   program
     .command("demo")
     .description("start the sample shop under the mesh and show what it does")
+    .option("--port <port>", "host port of the shop (default: 8080, or another where that is taken)", hostPort)
     .action(async (_flags: unknown, command: Command) => {
       const { demo } = await import("./commands/demo.ts");
       const context = contextOf(command);
-      result.exitCode = await orInterrupted(context.output, demo(context));
+      result.exitCode = await orInterrupted(context.output, demo(context, command.opts()));
     });
   program
     .command("daemon", { hidden: true })
@@ -160,6 +162,12 @@ function wholeNumber(text: string): number {
   return Number(text);
 }
 
+function hostPort(text: string): number {
+  const port = wholeNumber(text);
+  if (port < 1 || port > 65_535) throw new InvalidArgumentError("expected a port from 1 to 65535.");
+  return port;
+}
+
 function seconds(text: string): number {
   const value = Number(text.replace(/s$/, ""));
   if (!/^\d+(\.\d+)?s?$/.test(text) || value <= 0)
@@ -209,8 +217,8 @@ async function explain(thrown: unknown, argv: readonly string[]): Promise<number
     stderr: process.stderr,
   });
   for (const diagnostic of diagnostics) output.diagnostic(diagnostic);
-  output.note(`${output.paint.red("ERR")} ${error.message} (${error.code})`);
-  if (error.hint !== "") output.note(`  hint: ${error.hint}`);
+  output.note(`${output.paint.red("ERR")} ${printableLines(error.message)} (${error.code})`);
+  if (error.hint !== "") output.note(`  hint: ${printableLines(error.hint)}`);
   return error.exitCode;
 }
 

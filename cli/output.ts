@@ -1,6 +1,7 @@
 // What the commands print with: data on stdout, everything else on stderr; colour only where a person looks.
 import type { Diagnostic } from "../daemon/spec/diagnostic.ts";
 import { formatDiagnostic } from "../daemon/spec/diagnostic.ts";
+import { printableLines } from "./screen/table.ts";
 
 export interface Output {
   readonly isJson: boolean;
@@ -52,7 +53,7 @@ export function createOutput({ isJson, isQuiet, isColourless, env, stdout, stder
     diagnostic: (diagnostic) => {
       const colour = diagnostic.severity === "error" ? paint.red : paint.yellow;
       stderr.write(
-        `${formatDiagnostic(diagnostic).replace(` ${diagnostic.severity}:`, colour(` ${diagnostic.severity}:`))}\n`,
+        `${printableLines(formatDiagnostic(diagnostic)).replace(` ${diagnostic.severity}:`, colour(` ${diagnostic.severity}:`))}\n`,
       );
       if (env.GITHUB_ACTIONS === "true") stderr.write(`${githubAnnotation(diagnostic)}\n`);
     },
@@ -78,8 +79,11 @@ export function createPaint(isColoured: boolean): Paint {
   };
 }
 
+/** Escaped as GitHub's own toolkit does, so that no text becomes another command of the workflow. */
 function githubAnnotation({ severity, file, line, column, message }: Diagnostic): string {
-  return `::${severity} file=${file},line=${line},col=${column}::${message.replaceAll("\n", "%0A")}`;
+  const text = (value: string) => value.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
+  const property = (value: string) => text(value).replaceAll(":", "%3A").replaceAll(",", "%2C");
+  return `::${severity} file=${property(file)},line=${line},col=${column}::${text(message)}`;
 }
 
 /** One line a step, with the time since the step before it. */

@@ -21,6 +21,13 @@ export async function projectOf({ cwd, env, flags }: CommandContext): Promise<Pr
   return await resolveProject({ cwd, env, file: flags.file, name: flags.project });
 }
 
+/** What to type for another command on the same mesh. */
+export function commandOf({ flags }: CommandContext): string {
+  const quoted = (text: string) => (/^[\w./:@-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+  const file = flags.file === undefined ? "" : ` -f ${quoted(flags.file)}`;
+  return `devmesh${file}${flags.project === undefined ? "" : ` -p ${quoted(flags.project)}`}`;
+}
+
 /** For commands on a mesh that is up: what has become of its files since does not keep it from being seen or stopped. */
 export async function projectOfMesh({ cwd, env, flags }: CommandContext): Promise<Project> {
   return await resolveMeshProject({ cwd, env, file: flags.file, name: flags.project });

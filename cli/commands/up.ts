@@ -4,10 +4,10 @@ import type { ApiClient } from "../../daemon/api/client.ts";
 import { Problem } from "../../daemon/api/problem.ts";
 import type { StatusView } from "../../daemon/api/view.ts";
 import { type ComposeCommand, fileArgs, requireCompose, runShown } from "../compose.ts";
-import { daemonOptions, InvalidConfig, startOrReplace, takeDown } from "../daemon-process.ts";
+import { daemonOptions, InvalidConfig, isMeshUp, startOrReplace, takeDown } from "../daemon-process.ts";
 import { Steps } from "../output.ts";
 import type { Project } from "../project.ts";
-import { type CommandContext, projectOf } from "./context.ts";
+import { type CommandContext, commandOf, projectOf } from "./context.ts";
 import { watch } from "./watch.ts";
 
 export interface UpFlags {
@@ -42,8 +42,13 @@ export async function up(context: CommandContext, flags: UpFlags, composeArgs: r
   if (output.isJson) output.data(JSON.stringify(view, null, 2));
   else summarize(context, view);
   if (flags.detach === true || flags.wait === true || output.isJson) return 0;
-  await watch(context, client, { hasScreen: flags.tui && output.isInteractive });
-  output.note(`the mesh of ${project.name} goes on; stop it with: devmesh down   (see it again: devmesh up)`);
+  await watch(context, { project, client }, { hasScreen: flags.tui && output.isInteractive });
+  const own = commandOf(context);
+  output.note(
+    isMeshUp(project, context.env)
+      ? `the mesh of ${project.name} goes on; stop it with: ${own} down   (see it again: ${own} up)`
+      : `the mesh of ${project.name} was taken down`,
+  );
   return 0;
 }
 
@@ -106,13 +111,15 @@ function readySidecars(view: StatusView): number {
     .length;
 }
 
-function summarize({ output }: CommandContext, view: StatusView): void {
+function summarize(context: CommandContext, view: StatusView): void {
+  const { output } = context;
   const { paint } = output;
+  const own = commandOf(context);
   output.note("");
   for (const gateway of view.gateways) output.note(`  ${paint.bold(gateway.url)} -> ${gateway.to}`);
   for (const unmeshed of view.unmeshed)
     output.note(`  ${paint.yellow("not in the mesh:")} ${unmeshed.container}: ${unmeshed.reason}`);
-  output.note(`  see it:    devmesh status`);
+  output.note(`  see it:    ${own} status`);
   output.note(`  change it: edit mesh.yaml, it is live when you save`);
-  output.note(`  stop it:   devmesh down`);
+  output.note(`  stop it:   ${own} down`);
 }

@@ -1,14 +1,14 @@
 // The mesh's state as lines of text: what `status` prints and the live screen shows. Pure.
 import type { EdgeView, ServiceView, StatusView, WorkloadView } from "../../daemon/api/view.ts";
 import { formatDiagnostic } from "../../daemon/spec/diagnostic.ts";
-import { type Column, tableLines } from "./table.ts";
+import { type Column, printable, tableLines } from "./table.ts";
 
 export interface Line {
   readonly text: string;
   readonly tone: "plain" | "title" | "good" | "bad" | "warn" | "faint";
 }
 
-const line = (text: string, tone: Line["tone"] = "plain"): Line => ({ text, tone });
+const line = (text: string, tone: Line["tone"] = "plain"): Line => ({ text: printable(text), tone });
 
 export interface ViewSize {
   readonly columns: number;

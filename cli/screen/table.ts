@@ -22,8 +22,16 @@ export function tableLines<T>(columns: readonly Column<T>[], rows: readonly T[],
   );
 }
 
-/** Names come from containers and peers: a control byte must not reach the terminal. */
+/**
+ * Names come from containers and peers, texts from files of others: nothing that moves the cursor, turns the writing round or
+ * has no width may reach the terminal.
+ */
 export function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for.
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, "?");
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g, "?");
+}
+
+/** The same for a text of several lines. */
+export function printableLines(text: string): string {
+  return text.replaceAll("\t", "    ").split("\n").map(printable).join("\n");
 }

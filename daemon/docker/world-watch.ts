@@ -4,6 +4,7 @@ import { inspectContainer, listContainerIds } from "./containers.ts";
 import type { Engine } from "./engine.ts";
 import type { EngineEvent } from "./event-lines.ts";
 import { EventStream } from "./events.ts";
+import { createDropImageClaims, type DropImageClaims } from "./image-claims.ts";
 import { asArray } from "./json.ts";
 import { belongsToMesh, composeLabel, isOurs, label, type MeshIdentity, meshNetworkName, userLabel } from "./labels.ts";
 import type { Log } from "./log.ts";
@@ -58,6 +59,7 @@ export class WorldWatch {
   readonly #eventListeners = new Set<(event: WorldEvent) => void>();
   readonly #firstList = Promise.withResolvers<void>();
   readonly #abort = new AbortController();
+  readonly #dropImageClaims: DropImageClaims;
   #networks: ReadonlyMap<string, NetworkFacts> = new Map();
   #world: World = { containers: [], own: [], mesh: null };
   #worldText = "";
@@ -69,6 +71,7 @@ export class WorldWatch {
 
   constructor(options: WorldWatchOptions) {
     this.#options = options;
+    this.#dropImageClaims = createDropImageClaims(options.engine);
     this.#events = new EventStream({
       engine: options.engine,
       log: options.log,
@@ -201,7 +204,8 @@ export class WorldWatch {
   async #inspect(id: string): Promise<void> {
     const early = this.#early.get(id);
     try {
-      const raw = await inspectContainer(this.#options.engine, id, this.#abort.signal);
+      const { signal } = this.#abort;
+      const raw = await this.#dropImageClaims(await inspectContainer(this.#options.engine, id, signal), signal);
       const labels = readLabels(raw);
       const { identity } = this.#options;
       if (raw === null) this.#known.delete(id);

@@ -46,7 +46,7 @@ export class GuardedShop implements AsyncDisposable {
   /** Of the gateway to the website. */
   readonly url: string;
   readonly mesh: string;
-  /** A container on the project's network, of another project, with a label that claims to be payment. */
+  /** A container on the project's network, of another project; by its labels and its image's it claims to be payment. */
   readonly neighbour: string;
   readonly image: string;
   #status: StatusView | null = null;
@@ -68,9 +68,10 @@ export class GuardedShop implements AsyncDisposable {
     const shop = new GuardedShop(project, url, `m${process.pid}${name}`);
     try {
       await project.up();
+      const image = await shop.#claimingImage();
       const labels = ["devmesh.service=payment", `com.docker.compose.project=other${process.pid}`];
       const about = ["--network", `${project.name}_default`, ...labels.flatMap((label) => ["--label", label])];
-      const idle = ["-v", `${appsFolder}:/apps:ro`, "--entrypoint", "sleep", shop.image, "3600"];
+      const idle = ["-v", `${appsFolder}:/apps:ro`, "--entrypoint", "sleep", image, "3600"];
       await project.docker("run", "-d", "--name", shop.neighbour, ...about, ...idle);
       shop.#status = await project.status();
       return shop;
@@ -88,7 +89,18 @@ export class GuardedShop implements AsyncDisposable {
 
   async close(): Promise<void> {
     await run("docker", ["rm", "-f", this.neighbour]).catch(() => undefined);
+    await run("docker", ["rmi", "-f", this.neighbour]).catch(() => undefined);
     await this.project.close();
+  }
+
+  /** An image whose author writes into it that it is this mesh's payment service. */
+  async #claimingImage(): Promise<string> {
+    const { project } = this;
+    const template = await project.docker("create", this.image);
+    const change = `LABEL devmesh.mesh=${this.mesh} devmesh.service=payment`;
+    await project.docker("commit", "--change", change, template, this.neighbour);
+    await project.docker("rm", template);
+    return this.neighbour;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -16,6 +16,8 @@ export interface DesiredSidecar {
   readonly warning: string | null;
 }
 
+const unbound = "it is privileged, has NET_ADMIN or runs as user 1337, so it can undo the mesh's rules or go past them";
+
 /** One for every container that runs or is paused, one-offs included; the others have no network namespace to join. */
 export function sidecarsOf(workloads: readonly Workload[], spec: Spec): readonly DesiredSidecar[] {
   return workloads
@@ -27,7 +29,7 @@ export function sidecarsOf(workloads: readonly Workload[], spec: Spec): readonly
       service,
       version,
       ...holdOf(container, spec),
-      warning: container.isPrivileged ? "it is privileged or has NET_ADMIN, so it can undo the mesh's rules" : null,
+      warning: container.isPrivileged ? unbound : null,
     }));
 }
 

@@ -3,6 +3,9 @@ import { asArray, asRecord, asString, asStrings, asTexts, type Json } from "./js
 import { composeLabel, label, type OwnKind, userLabel } from "./labels.ts";
 import type { Attachment, Container, ContainerState, OwnContainer } from "./world.ts";
 
+/** New connections of this user are the proxy's own to the rules. */
+const proxyUid = "1337";
+
 /** What an attachment says only while the container runs comes from the network itself. */
 export interface NetworkFacts {
   readonly id: string;
@@ -48,7 +51,7 @@ export function readContainer(inspected: unknown, networks: ReadonlyMap<string, 
     health,
     // Docker tells it by an event only: see stopping.ts.
     isStopping: false,
-    isPrivileged: readIsPrivileged(host),
+    isPrivileged: readIsPrivileged(host, config),
     isOptedOut: labels[userLabel.inject]?.toLowerCase() === "false",
   };
 }
@@ -185,7 +188,8 @@ function readHealth(json: Json, config: Json): Pick<Container, "hasHealthcheck" 
   return { hasHealthcheck, health: hasHealthcheck && isKnown ? status : "none" };
 }
 
-function readIsPrivileged(host: Json): boolean {
+function readIsPrivileged(host: Json, config: Json): boolean {
   const added = asStrings(host.CapAdd).map((capability) => capability.toUpperCase().replace(/^CAP_/, ""));
-  return host.Privileged === true || added.includes("NET_ADMIN") || added.includes("ALL");
+  const isProxyUser = asString(config.User).split(":")[0] === proxyUid;
+  return host.Privileged === true || added.includes("NET_ADMIN") || added.includes("ALL") || isProxyUser;
 }

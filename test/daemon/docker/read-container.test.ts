@@ -63,6 +63,16 @@ describe("readContainer", () => {
     expect(read(name)).toMatchObject(expected);
   });
 
+  test.each([
+    ["1337:1337", true],
+    ["1337", true],
+    ["13370", false],
+    ["1000:1337", false],
+    ["", false],
+  ])("one that runs as user %j can go past the rules: %s", (User, expected) => {
+    expect(readContainer({ Config: { User } }, networks).isPrivileged).toBe(expected);
+  });
+
   test("an attachment tells the network's subnet, gateway and kind, and only aliases that somebody chose", () => {
     const [back, front] = read("compose-v1-published-healthy").networks;
     expect(back).toMatchObject({ network: "hfshop_back", subnet: "172.23.0.0/16", isInternal: true, aliases: ["web"] });

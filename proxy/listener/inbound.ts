@@ -8,7 +8,7 @@ import { sniff } from "../tcp/sniff.ts";
 import { continueTrace } from "../telemetry/trace.ts";
 import type { Connections } from "./connections.ts";
 import type { ProxyContext } from "./context.ts";
-import { sniffTimeoutMs } from "./outbound.ts";
+import { isOriginForm, sniffTimeoutMs } from "./outbound.ts";
 import { serveHttp } from "./serve-http.ts";
 import { type Arrival, refuseConnection, serveConnection, serveRequest } from "./to-application.ts";
 
@@ -51,7 +51,7 @@ export function acceptInbound(socket: net.Socket, deps: InboundDeps): void {
 async function sniffInbound(socket: net.Socket, arrival: Arrival, deps: InboundDeps): Promise<void> {
   const { kind, bytes } = await sniff(socket, { timeoutMs: sniffTimeoutMs });
   if (kind === "closed") socket.destroy();
-  else if (kind === "http1") serveInboundHttp(socket, { ...arrival, initial: bytes }, deps);
+  else if (kind === "http1" && isOriginForm(bytes)) serveInboundHttp(socket, { ...arrival, initial: bytes }, deps);
   else serveConnection(deps.context, socket, { ...arrival, initial: bytes });
 }
 

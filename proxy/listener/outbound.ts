@@ -71,24 +71,25 @@ async function sniffUnknown(socket: net.Socket, dialled: OriginalDestination, de
     socket.destroy();
     return;
   }
-  const host =
-    kind === "http1" ? /\r\nhost:[ \t]*([^\r\n]*?)[ \t]*\r\n/i.exec(bytes.toString("latin1"))?.[1] : undefined;
+  const isRoutable = kind === "http1" && isOriginForm(bytes);
+  const host = isRoutable ? /\r\nhost:[ \t]*([^\r\n]*?)[ \t]*\r\n/i.exec(bytes.toString("latin1"))?.[1] : undefined;
   const binding = host === undefined ? undefined : deps.context.table().byHost.get(hostOf(host));
   if (binding?.service.ports.has(dialled.port)) {
-    serveOutboundHttp(socket, { binding, port: dialled.port, initial: bytes }, deps);
+    // Each of its requests is for the service that it names, or for none: the address means nothing to the mesh.
+    serveOutboundHttp(socket, { binding: null, port: dialled.port, initial: bytes }, deps);
   } else {
     passThrough(deps.context, socket, { dialled, initial: bytes });
   }
 }
 
 /** CONNECT and absolute URLs are for the application's own HTTP proxy, which is not ours to route for. */
-function isOriginForm(bytes: Buffer): boolean {
+export function isOriginForm(bytes: Buffer): boolean {
   return /^[A-Z_-]+ [/*]/.test(bytes.toString("latin1", 0, 64));
 }
 
 function serveOutboundHttp(
   socket: net.Socket,
-  to: { binding: Binding; port: number; initial: Buffer },
+  to: { binding: Binding | null; port: number; initial: Buffer },
   deps: OutboundDeps,
 ): void {
   const { context } = deps;

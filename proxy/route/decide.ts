@@ -22,6 +22,8 @@ export function bindingOf(
   head: RequestHead,
   dialled: { binding: Binding | null; port: number },
 ): Binding | null {
+  // A URL as target is for the HTTP proxy that was dialled, which is the application's business.
+  if (head.isAbsoluteForm === true && dialled.binding !== null) return dialled.binding;
   const host = hostOf(head.authority);
   const named = host === "" ? undefined : table.byHost.get(host);
   // A container's own address means that container, whatever name the client writes into Host.

@@ -50,7 +50,7 @@ export function refuseRequest(
     startMs: Date.now(),
     durationMs: 0,
     requestBytes: 0,
-    responseBytes: body.length,
+    responseBytes: stream.head.method === "HEAD" ? 0 : body.length,
     retries: 0,
   };
   recordRequest(stream, outcome, context);

@@ -48,9 +48,14 @@ export class GatewayListeners {
     const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket, port));
     this.#servers.set(port, server);
     await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
+      const onError = (error: Error) => {
+        // The next config tries again.
+        if (this.#servers.get(port) === server) this.#servers.delete(port);
+        reject(error);
+      };
+      server.once("error", onError);
       server.listen({ port, backlog }, () => {
-        server.off("error", reject);
+        server.off("error", onError);
         server.on("error", (error) => this.#context.log.line(`[devmesh] gateway listener ${port}: ${error.message}`));
         resolve();
       });
@@ -58,6 +63,9 @@ export class GatewayListeners {
   }
 
   #accept(socket: net.Socket, port: number): void {
+    const { counters } = this.#context;
+    counters.connections(1);
+    socket.once("close", () => counters.connections(-1));
     socket.on("error", () => socket.destroy());
     const listener = this.#listener(port);
     if (listener === undefined) {

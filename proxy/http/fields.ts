@@ -16,12 +16,12 @@ export class Fields {
     return undefined;
   }
 
-  /** Every value joined by ", " (RFC 9110 5.3), or undefined. */
+  /** Every value joined by commas (RFC 9110 5.3), as Envoy does before it matches; or undefined. */
   joined(name: string): string | undefined {
     const { list } = this;
     let result: string | undefined;
     for (let i = 0; i < list.length; i += 2) {
-      if (isName(list[i], name)) result = result === undefined ? list[i + 1] : `${result}, ${list[i + 1]}`;
+      if (isName(list[i], name)) result = result === undefined ? list[i + 1] : `${result},${list[i + 1]}`;
     }
     return result;
   }

@@ -87,15 +87,19 @@ function buildService(
   const ports = new Map<number, PortConfig>();
   for (const port of config.ports) for (const alias of port.aliases) ports.set(alias, port);
   for (const port of config.ports) ports.set(port.number, port);
-  const routes = config.routes.map(
-    (route: RouteConfig, index): Route => ({
+  const named = new Map<string, number>();
+  const routes = config.routes.map((route: RouteConfig): Route => {
+    // By name and not by place: a route that is put before another must not begin the other's block anew.
+    const nth = named.get(route.name) ?? 0;
+    named.set(route.name, nth + 1);
+    return {
       name: route.name,
       matches: compileRouteMatch(route),
-      split: take(`${config.name}/http/${index}/${route.name}`, route.destinations),
+      split: take(`${config.name}/http/${route.name}/${nth}`, route.destinations),
       timeoutMs: route.timeoutMs,
       retry: route.retry,
-    }),
-  );
+    };
+  });
   return { config, routes, ports, tcp: take(`${config.name}/tcp`, config.tcp) };
 }
 

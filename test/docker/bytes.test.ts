@@ -217,6 +217,25 @@ async function connectOutcome(service: string, host: string, port: number, say =
   return await project().evaluate(service, script);
 }
 
+describe("the end of a connection reaches the other side as what it was", () => {
+  test("a reset by the callee is a reset to the caller", async () => {
+    const { what } = JSON.parse(await connectOutcome("caller", "callee", 9000, "abort\n"));
+    expect(what).toBe("ECONNRESET");
+  });
+
+  test.each([
+    ["a reset", "resetAndDestroy", "ECONNRESET"],
+    ["an end", "end", "end"],
+  ])("%s by the caller", async (_why, end, seen) => {
+    const script = `const s = require("net").connect(9000, "callee").on("error", () => undefined);
+      s.on("close", () => console.log("closed")).once("data", () => s.${end}()).write("wait\\n");`;
+    expect(await project().evaluate("caller", script)).toBe("closed");
+    await eventually(async () => {
+      expect(JSON.parse(await connectOutcome("caller", "callee", 9000, "seen\n")).what).toBe(seen);
+    });
+  });
+});
+
 describe("a port that is bound to loopback", () => {
   const request = "GET / HTTP/1.0\r\n\r\n";
 

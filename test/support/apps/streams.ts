@@ -1,5 +1,6 @@
 // A TCP application for tests, beside echo.ts's HTTP on 8080. On 9000 a client's first line says what happens:
 // "send N" gets N bytes and the end · "count N" gets "N <sha256>" after N bytes, and the connection stays open ·
+// "abort" is reset · "wait" stays, and how it ended is what "seen" tells of the last one ·
 // "drain" reads to the client's end, then answers as count does, and ends · "both N" sends N bytes while it reads to the end, then answers.
 // 2525 greets first, as SMTP does; 9001 is HTTP bound to loopback only.
 import { createHash } from "node:crypto";
@@ -7,6 +8,8 @@ import http from "node:http";
 import net from "node:net";
 import { pattern } from "./streams-pattern.ts";
 import "./echo.ts";
+
+let lastEnd = "nothing";
 
 function serve(socket: net.Socket): void {
   socket.on("error", () => socket.destroy());
@@ -29,6 +32,18 @@ function answer(socket: net.Socket, what: string, count: number): void {
   if (what === "send") {
     pattern(count).pipe(socket);
     return;
+  }
+  if (what === "abort") socket.resetAndDestroy();
+  if (what === "seen") socket.end(`${lastEnd}\n`);
+  if (what === "wait") {
+    socket.on("error", (error: NodeJS.ErrnoException) => {
+      lastEnd = error.code ?? error.message;
+    });
+    socket.on("end", () => {
+      lastEnd = "end";
+      socket.end();
+    });
+    socket.write("waiting\n");
   }
   const hash = createHash("sha256");
   let bytes = 0;

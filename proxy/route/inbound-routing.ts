@@ -8,19 +8,20 @@ import type { Reached, Routing, Target } from "./routing.ts";
 import type { Table } from "./table.ts";
 
 export class InboundRouting implements Routing {
-  readonly #table: Table;
+  /** Of the moment at which the request came; the table itself would live on with every upgraded connection. */
+  readonly #edge: Edge;
+  readonly #workload: string;
   readonly #application: Application;
-  readonly #peer: Peer;
   readonly destination: OutgoingRequest["destination"];
   readonly timeoutMs = 0;
   readonly waitMs = 0;
   readonly routeName = "default";
 
   constructor(options: { table: Table; application: Application; peer: Peer }) {
-    this.#table = options.table;
-    this.#application = options.application;
-    this.#peer = options.peer;
     const { node } = options.table;
+    this.#application = options.application;
+    this.#edge = destinationEdge(options.table, options.peer, "-");
+    this.#workload = node.workload;
     this.destination = { service: node.service, port: options.application.port, version: node.version };
   }
 
@@ -41,13 +42,11 @@ export class InboundRouting implements Routing {
   }
 
   missing(): Failure {
-    const { node } = this.#table;
-    return unprocessed(
-      failure("UH", 503, "no_healthy_upstream", `${node.workload} has no address to reach its application at`),
-    );
+    const reason = `${this.#workload} has no address to reach its application at`;
+    return unprocessed(failure("UH", 503, "no_healthy_upstream", reason));
   }
 
   edge(_last: Reached | null, flags: string): Edge {
-    return destinationEdge(this.#table, this.#peer, flags);
+    return flags === this.#edge.flags ? this.#edge : { ...this.#edge, flags };
   }
 }

@@ -4,9 +4,10 @@ import { type Closers, createClosers } from "./closers.ts";
 import type { Compiled } from "./compile/compile.ts";
 import { HoldGate } from "./docker/hold.ts";
 import { ensureImage } from "./docker/image.ts";
-import { ensureMeshNetwork } from "./docker/network.ts";
+import type { MeshIdentity } from "./docker/labels.ts";
+import { ensureGatewayNetwork, ensureMeshNetwork } from "./docker/network.ts";
 import { describePortHolder } from "./docker/port-holder.ts";
-import type { Container } from "./docker/world.ts";
+import type { Container, MeshNetwork } from "./docker/world.ts";
 import { WorldWatch } from "./docker/world-watch.ts";
 import { type DockerParts, identityFor, openDocker, removeMesh } from "./docker-parts.ts";
 import { assertHostPortIsFree } from "./host-port.ts";
@@ -72,7 +73,7 @@ async function open(parts: DaemonParts, closers: Closers): Promise<void> {
   } else if (wanted.compiled !== null) await assertPortsAreFree(docker, wanted.compiled);
   await writeJson(paths.options, options);
   try {
-    await begin(parts, mesh);
+    await begin(parts, mesh, (wanted.compiled?.gateways.length ?? 0) > 0);
   } catch (error) {
     await quiesce(mesh);
     if (!isAdopting) await removeMesh(parts, docker, { identity, onStep: () => undefined });
@@ -101,9 +102,9 @@ async function open(parts: DaemonParts, closers: Closers): Promise<void> {
 }
 
 /** Network, sidecars and gateways; the gateways are waited for, since a busy host port ends a first start. */
-async function begin({ reporter }: DaemonParts, mesh: MeshParts): Promise<void> {
+async function begin({ reporter }: DaemonParts, mesh: MeshParts, hasGateways: boolean): Promise<void> {
   const { docker, identity, world, loop, plane, runner } = mesh;
-  const network = await ensureMeshNetwork(docker.engine, identity);
+  const network = await ensureNetworks(docker, identity, hasGateways);
   await world.relist();
   reporter.step(`network ${network.name} ${network.subnet}`);
   world.onChange(() => loop.signal());
@@ -116,6 +117,23 @@ async function begin({ reporter }: DaemonParts, mesh: MeshParts): Promise<void> 
     if (failure?.error instanceof Problem && mesh.inForce === null) throw failure.error;
     reporter.step(`gateway ${host}:${port}${failure === undefined ? "" : `: ${failure.reason}`}`);
   }
+}
+
+/** A gateway makes its own network where it is missing; both together are there sooner. */
+async function ensureNetworks(
+  { engine }: DockerParts,
+  identity: MeshIdentity,
+  hasGateways: boolean,
+): Promise<MeshNetwork> {
+  const making = [
+    ensureMeshNetwork(engine, identity),
+    hasGateways ? ensureGatewayNetwork(engine, identity) : "",
+  ] as const;
+  // Both have ended before the first error counts: what is removed then must not come after.
+  const [mesh, gateways] = await Promise.allSettled(making);
+  if (mesh.status === "rejected") throw mesh.reason;
+  if (gateways.status === "rejected") throw gateways.reason;
+  return mesh.value;
 }
 
 function openGate({ docker, world, plane, loop, runner, fleet }: MeshParts, log: DaemonParts["log"]): HoldGate {

@@ -47,6 +47,8 @@ export interface PeerServerOptions {
 }
 
 const handshakeTimeoutMs = 10_000;
+/** Connections that have not said anything; one more, and the one that is silent for the longest goes. */
+const silentMax = 1024;
 const otherCa =
   /^(?:UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|CERT_SIGNATURE_FAILURE|INVALID_CA|CERT_UNTRUSTED|INVALID_PURPOSE)/;
 
@@ -55,6 +57,7 @@ export class PeerServer {
   readonly refused: Record<RefusalReason, number>;
   readonly #options: PeerServerOptions;
   readonly #sockets = new Set<Socket>();
+  readonly #silent = new Set<Socket>();
   readonly #unsubscribe: () => void;
   #server: Server | null = null;
 
@@ -77,7 +80,33 @@ export class PeerServer {
     }
     this.#sockets.add(raw);
     raw.once("close", () => this.#sockets.delete(raw));
-    this.#server.emit("connection", raw);
+    this.#awaitFirstByte(raw, address);
+  }
+
+  /**
+   * The TLS layer gets a connection with its first bytes: it would keep one that says nothing and ends for the whole
+   * handshake timeout, since half-open connections are kept.
+   */
+  #awaitFirstByte(raw: Socket, address: string): void {
+    const [oldest] = this.#silent;
+    if (oldest !== undefined && this.#silent.size >= silentMax) oldest.destroy();
+    this.#silent.add(raw);
+    raw.setTimeout(this.#options.handshakeTimeoutMs ?? handshakeTimeoutMs, () => {
+      this.#refuse("handshake-timeout", "the peer said nothing", address);
+      raw.destroy();
+    });
+    raw.once("close", () => this.#silent.delete(raw));
+    raw.once("readable", () => {
+      this.#silent.delete(raw);
+      raw.setTimeout(0);
+      const first: Buffer | null = raw.read();
+      if (first === null || this.#server === null) {
+        raw.destroy();
+        return;
+      }
+      raw.unshift(first);
+      this.#server.emit("connection", raw);
+    });
   }
 
   /** Cuts every connection, also those that were handed on. */

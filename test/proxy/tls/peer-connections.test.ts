@@ -297,6 +297,31 @@ describe("a receiver", () => {
     await once(dial(port), "secureConnect");
   });
 
+  it("lets go of a caller that ends without a word, long before the handshake's timeout", async () => {
+    const { port, refusals } = await serve({ handshakeTimeoutMs: 60_000 });
+    const caller = connectTcp({ port, host: "127.0.0.1", allowHalfOpen: true });
+    caller.end();
+    await closedByServer(caller);
+    expect(refusals).toEqual([]);
+  });
+
+  it("keeps 1,024 callers that say nothing, and drops the oldest for one more", async () => {
+    const { port } = await serve({ handshakeTimeoutMs: 60_000 });
+    const silent: Socket[] = [];
+    for (let i = 0; i < 1024; i++) {
+      const caller = connectTcp(port, "127.0.0.1").on("error", () => undefined);
+      silent.push(caller);
+      await once(caller, "connect");
+    }
+    const [first, second] = silent;
+    if (first === undefined || second === undefined) throw new Error("nobody is silent");
+    const dropped = closedByServer(first);
+    await once(dial(port), "secureConnect");
+    await dropped;
+    expect(second.destroyed).toBe(false);
+    for (const caller of silent) caller.destroy();
+  });
+
   it("refuses everybody before it has a certificate", async () => {
     const identity = new Identity();
     const { port, refusals } = await serve({ identity });

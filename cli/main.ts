@@ -162,6 +162,16 @@ function wholeNumber(text: string): number {
   return Number(text);
 }
 
+/** npm only warns of `engines`; what then fails names no cause. */
+function assertNode(version: string): void {
+  if (Number.parseInt(version, 10) >= 22) return;
+  throw new Problem(
+    "DM0001",
+    `devmesh needs Node 22 or later, this is ${version}`,
+    "a clone has one: npm run demo uses it",
+  );
+}
+
 function hostPort(text: string): number {
   const port = wholeNumber(text);
   if (port < 1 || port > 65_535) throw new InvalidArgumentError("expected a port from 1 to 65535.");
@@ -223,6 +233,7 @@ async function explain(thrown: unknown, argv: readonly string[]): Promise<number
 }
 
 try {
+  assertNode(process.versions.node);
   await buildProgram().parseAsync();
 } catch (error) {
   result.exitCode = await explain(error, process.argv);

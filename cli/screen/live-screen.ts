@@ -23,10 +23,19 @@ const tags: Readonly<Record<Line["tone"], readonly [string, string]>> = {
   faint: ["{cyan-fg}", "{/cyan-fg}"],
 };
 
+export interface LiveScreenOptions {
+  readonly isColourless: boolean;
+  /** The process' own where they are left out. */
+  readonly input?: NodeJS.ReadStream;
+  readonly output?: NodeJS.WriteStream;
+}
+
 /** Takes the terminal; gives it back on close, on a signal and on a crash. */
-export async function openLiveScreen(options: { isColourless: boolean }): Promise<LiveScreen> {
+export async function openLiveScreen(options: LiveScreenOptions): Promise<LiveScreen> {
   const { default: blessed } = await import("blessed");
-  const screen = blessed.screen({ smartCSR: true, title: "devmesh", fullUnicode: false, autoPadding: false });
+  const { input = process.stdin, output = process.stdout } = options;
+  const looks = { smartCSR: true, title: "devmesh", fullUnicode: false, autoPadding: false };
+  const screen = blessed.screen({ ...looks, input, output });
   const body = blessed.box({
     top: 0,
     left: 0,

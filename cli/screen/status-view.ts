@@ -78,12 +78,13 @@ function serviceLines(view: StatusView, size: ViewSize): Line[] {
     { title: "CONTAINER", text: ({ workload }) => workload?.container ?? "(none)" },
     { title: "STATE", text: ({ workload }) => workload?.state ?? "-" },
     { title: "SIDECAR", text: ({ workload }) => sidecarText(workload) },
+    // Before what a narrow terminal cuts off: whether a split is what was set is what people look for first.
+    { title: "SPLIT (SET/SEEN)", text: ({ service, workload }) => splitText(service, workload) },
     { title: "MTLS", text: ({ service }) => service.mtls },
     { title: "RPS", isRight: true, text: ({ service }) => rate(service.rps) },
     { title: "ERR", isRight: true, text: ({ service }) => percent(service.errorRatio) },
     { title: "P50", isRight: true, text: ({ service }) => milliseconds(service.p50Ms) },
     { title: "P99", isRight: true, text: ({ service }) => milliseconds(service.p99Ms) },
-    { title: "SPLIT (SET/SEEN)", text: ({ service, workload }) => splitText(service, workload) },
   ];
   const [title = "", ...texts] = tableLines(columns, rows, size.columns);
   return [line(title, "faint"), ...texts.map((text, i) => line(text, rowTone(rows[i])))];

@@ -17,8 +17,8 @@ export function tableLines<T>(columns: readonly Column<T>[], rows: readonly T[],
     line
       .map((cell, i) => (columns[i]?.isRight === true ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0)))
       .join("  ")
-      .trimEnd()
-      .slice(0, width),
+      .slice(0, width)
+      .trimEnd(),
   );
 }
 

@@ -51,7 +51,9 @@ export async function tearDown(options: TearDownOptions): Promise<readonly strin
   const ownIds = new Set(own.map(({ id }) => id));
   const applications = new Set([...own.map(({ owner }) => owner), ...[...connected.values()].flat()]);
   const detached = [...applications].filter((id) => id !== "" && !ownIds.has(id));
-  if (detached.length > 0) onProgress(`taking ${count(detached.length, "container")} out of the mesh`);
+  const existing = new Set(detached.length === 0 ? [] : await listContainerIds(engine, {}));
+  const there = detached.filter((id) => existing.has(id));
+  if (there.length > 0) onProgress(`taking ${count(there.length, "container")} out of the mesh`);
   await each(detached, async (id) => {
     const sidecars = own.filter(({ kind, owner }) => kind === "sidecar" && owner === id);
     await attempt(`rules of ${id.slice(0, 12)}`, () => removeRulesOf(options, id, sidecars));

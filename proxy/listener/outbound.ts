@@ -7,12 +7,14 @@ import type { ServerStream } from "../http/stream.ts";
 import { bindingOf, decide, hostOf } from "../route/decide.ts";
 import { blackHoleCluster, passthroughCluster, sourceEdge } from "../route/edges.ts";
 import { OutboundRouting } from "../route/outbound-routing.ts";
+import { isInOneOf, parseSubnets } from "../route/subnets.ts";
 import type { Binding, Table } from "../route/table.ts";
+import { resetStream } from "../tcp/reset.ts";
 import { sniff } from "../tcp/sniff.ts";
 import { continueTrace } from "../telemetry/trace.ts";
 import type { Connections } from "./connections.ts";
 import { type ProxyContext, refuseRequest, startExchange } from "./context.ts";
-import { countedSplice } from "./counted-splice.ts";
+import { countedSplice, countRefused } from "./counted-splice.ts";
 import { serveHttp } from "./serve-http.ts";
 import { tunnel } from "./tunnel.ts";
 
@@ -36,7 +38,8 @@ export function acceptOutbound(socket: net.Socket, deps: OutboundDeps): void {
   const table = context.table();
   const binding = table.byAddress.get(dialled.address) ?? null;
   if (binding === null) {
-    if (!table.httpPorts.has(dialled.port)) passThrough(context, socket, { dialled, initial: Buffer.alloc(0) });
+    if (isInOneOf(parseSubnets([table.node.meshSubnet]), dialled.address)) refuseUnassigned(socket, dialled, deps);
+    else if (!table.httpPorts.has(dialled.port)) passThrough(context, socket, { dialled, initial: Buffer.alloc(0) });
     else void sniffUnknown(socket, dialled, deps);
     return;
   }
@@ -51,6 +54,23 @@ function isLoop(table: Table, dialled: OriginalDestination): boolean {
   return (
     ownPorts.has(dialled.port) && (table.node.addresses.includes(dialled.address) || dialled.address.startsWith("127."))
   );
+}
+
+/**
+ * A virtual address that means nothing (any more). Nothing but mTLS passes in the mesh's network, so that a connection could
+ * only fail, after the kernel has asked for the address for seconds.
+ */
+function refuseUnassigned(socket: net.Socket, { address, port }: OriginalDestination, deps: OutboundDeps): void {
+  const { context } = deps;
+  const { httpPorts, node } = context.table();
+  if (httpPorts.has(port)) {
+    serveOutboundHttp(socket, { binding: null, port, initial: Buffer.alloc(0) }, deps);
+    return;
+  }
+  const call = { service: blackHoleCluster, workload: null, version: null, flags: "NR" } as const;
+  countRefused(context.counters, sourceEdge(node, call));
+  context.log.line(`[devmesh] NR connection reset: ${address}:${port} is no service that this workload may reach`);
+  resetStream(socket);
 }
 
 async function sniffKnown(

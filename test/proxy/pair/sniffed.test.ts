@@ -99,3 +99,14 @@ test("a client that goes away while its request waits for a container is forgott
     expect(pair.caller.connections.size).toBe(0);
   });
 });
+
+test("an address of the mesh's network that means nothing is refused at once, with a reason", async () => {
+  await using pair = await startPair(app());
+  pair.caller.dialled = { address: "10.213.77.7", port: pair.port };
+  expect(await say(outbound(pair), "GET /a HTTP/1.1\r\nHost: gone\r\n\r\n")).toContain("404 Not Found");
+  pair.caller.dialled = { address: "10.213.77.7", port: 6379 };
+  const socket = net.connect(outbound(pair));
+  await expect(once(socket, "close")).rejects.toThrow("ECONNRESET");
+  expect(pair.caller.flushLog().at(-1)).toContain("10.213.77.7:6379 is no service that this workload may reach");
+  expect(pair.caller.counters.report().tcp).toMatchObject([{ destinationService: "BlackHoleCluster", flags: "NR" }]);
+});

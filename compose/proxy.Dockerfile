@@ -24,5 +24,6 @@ RUN node --max-semi-space-size=8 proxy.mjs 2> /dev/null || test -d "$NODE_COMPIL
 
 # It starts as root to write the namespace's rules, then drops itself to uid 1337 without capabilities.
 USER 0:0
-# A nursery of fixed size: V8 derives it from the memory limit, and a small sidecar would scavenge all the time.
-ENTRYPOINT ["node", "--max-semi-space-size=8", "/devmesh/proxy.mjs"]
+# A nursery of fixed size: V8 derives it from the memory limit, and a small sidecar would scavenge all the time. A signal must not
+# open the inspector in the application's namespace.
+ENTRYPOINT ["node", "--max-semi-space-size=8", "--disable-sigusr1", "/devmesh/proxy.mjs"]

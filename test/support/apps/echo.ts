@@ -3,8 +3,8 @@
 // GET /?ms=50&status=503&bytes=1000 · POST anything · Upgrade: echo · NAME and PORT from the environment · PRINT=1 logs requests.
 import { createHash } from "node:crypto";
 import http from "node:http";
-import { hostname } from "node:os";
 import type { Socket } from "node:net";
+import { hostname } from "node:os";
 
 const name = process.env.NAME ?? "echo";
 const server = http.createServer((request, response) => {

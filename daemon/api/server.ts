@@ -131,6 +131,10 @@ export class ApiServer implements AsyncDisposable {
     while (missing.length > 0 && !signal.aborted) {
       await changes.next(0);
       missing = backend.missing();
+      if (missing.length > 0) continue;
+      // Who serves has just changed: what is made of that, and what is shown, follows in a round.
+      await backend.reload();
+      missing = backend.missing();
     }
     if (missing.length === 0) return json(response, 200, backend.status());
     const message = `not ready after ${(timeoutMs / 1000).toFixed(1)} s: ${missing.join("; ")}`;

@@ -180,9 +180,9 @@ describe("a mesh that is up", () => {
     for (const command of ["status", "ps"]) {
       const { code, stdout, stderr } = await project().cli(command);
       expect([code, stderr]).toEqual([0, ""]);
-      expect(stdout).toMatch(/^payment +v1 +\S+payment-v1_1 +running +ready +strict /m);
-      expect(stdout).toMatch(/^payment +v2 +\S+payment-v2_1 +running +ready +strict /m);
-      expect(stdout).toMatch(/^config \S+mesh\.yaml {2}#\d+ {2}in force$/m);
+      expect(stdout).toMatch(/^payment +v1 +\S+payment-v1_1 +running +ready +\S+ +strict /m);
+      expect(stdout).toMatch(/^payment +v2 +\S+payment-v2_1 +running +ready +\S+ +strict /m);
+      expect(stdout).toMatch(/^config \S*mesh\.yaml {2}#\d+ {2}in force$/m);
       expect(stdout).toContain(`gateway ${state.url} -> payment  ready`);
       expect(stdout).not.toContain(colour);
     }

@@ -28,9 +28,9 @@ export class SpecSource {
       meshFile === null ? [join(projectDir, first), ...rest.map((name) => join(projectDir, name))] : [meshFile];
   }
 
-  /** The file in use, or null. */
+  /** The file in use as people know it, or null. */
   get file(): string | null {
-    return this.#file;
+    return this.#file === null ? null : this.#shownAs(this.#file);
   }
 
   /** Never throws for what is in the file. Equal text and known services give the identical value. */

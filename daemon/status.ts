@@ -73,7 +73,7 @@ export function notReady(input: Omit<StatusInput, "traffic" | "now" | "events">)
   for (const { containerId, container } of applied.compiled.sidecars) {
     const running = world.containers.find(({ id }) => id === containerId);
     if (running === undefined) continue;
-    const { sidecar, isSynced, reason } = workloadView(running, null, input);
+    const { sidecar, isSynced, reason } = workloadState(running, input);
     if (sidecar !== "ready") missing.push(`${container}: ${reason || `sidecar ${sidecar}`}`);
     else if (!isSynced) missing.push(`${container}: ${reason || "not in sync yet"}`);
     else if (input.held.has(containerId)) missing.push(`${container}: frozen until its sidecar is ready`);
@@ -109,16 +109,22 @@ function serviceView(service: CompiledService, input: StatusInput): ServiceView 
     openPorts: service.openPorts,
     workloads: service.workloads.flatMap(({ containerId, version }) => {
       const container = containers.get(containerId);
-      return container === undefined ? [] : [workloadView(container, version, input)];
+      if (container === undefined) return [];
+      return [{ ...workloadState(container, input), version, ...ratesView(traffic.workload(container.name, now)) }];
     }),
     ...ratesView(rates),
-    lastError: rates.lastError,
+    lastError: rates.lastError?.text ?? null,
+    // The traffic's clock began with the process.
+    lastErrorAt: rates.lastError === null ? null : iso(input.startedAtMs + rates.lastError.at),
   };
 }
 
-type WorkloadInput = Pick<StatusInput, "applied" | "proxies" | "failures">;
+type WorkloadState = Omit<WorkloadView, "version" | keyof StatusView["totals"]>;
 
-function workloadView(container: Container, version: string | null, input: WorkloadInput): WorkloadView {
+function workloadState(
+  container: Container,
+  input: Pick<StatusInput, "applied" | "proxies" | "failures">,
+): WorkloadState {
   const proxy = input.proxies.find(
     ({ own }) => own.kind === "sidecar" && own.owner === container.id && own.ownerStartedAt === container.startedAt,
   );
@@ -128,7 +134,6 @@ function workloadView(container: Container, version: string | null, input: Workl
   return {
     container: container.name,
     id: container.id,
-    version,
     state: container.health === "none" ? container.state : `${container.state} (${container.health})`,
     sidecar,
     reason: reason || (wanted?.warning ?? ""),

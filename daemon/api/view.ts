@@ -29,6 +29,7 @@ export interface StatusView {
 }
 
 export interface ConfigView {
+  /** Relative to the project's folder where it lies in there. */
   readonly file: string | null;
   /** Grows with every accepted change. */
   readonly revision: number;
@@ -52,7 +53,10 @@ export interface ServiceView {
   readonly errorRatio: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** Of the last five minutes. */
   readonly lastError: string | null;
+  /** ISO 8601. */
+  readonly lastErrorAt: string | null;
 }
 
 export interface WorkloadView {
@@ -66,6 +70,11 @@ export interface WorkloadView {
   readonly configHash: string | null;
   readonly isSynced: boolean;
   readonly certificateExpiresAt: string | null;
+  /** Of what reached this container in the last 10 s; what reached none counts for the service alone. */
+  readonly rps: number;
+  readonly errorRatio: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
 }
 
 export interface GatewayView {

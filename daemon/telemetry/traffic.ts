@@ -6,6 +6,10 @@ export const windowMs = 10_000;
 const slotMs = 1_000;
 /** Edges kept apart; later ones are not shown (their requests still count in the totals and in /metrics). */
 export const edgesMax = 2_000;
+/** Containers kept apart. */
+const workloadsMax = 2_000;
+/** An error that is older says nothing about now. */
+const lastErrorMaxMs = 5 * 60_000;
 
 /** One direction between two services, by version of the callee. */
 export interface EdgeKey {
@@ -34,21 +38,31 @@ export interface Rates {
   readonly mtlsRatio: number | null;
 }
 
+export interface LastError {
+  readonly text: string;
+  /** By the clock that `add` was given. */
+  readonly at: number;
+}
+
 export interface EdgeTraffic extends EdgeKey, Rates {
   readonly requests: number;
   readonly errors: number;
 }
 
+/** By slot number; old ones are dropped when new ones come. */
+type Slots = Map<number, Cell>;
+
 interface EdgeRecord extends EdgeKey {
   requests: number;
   errors: number;
-  /** By slot number; old ones are dropped when new ones come. */
-  readonly slots: Map<number, Cell>;
+  readonly slots: Slots;
 }
 
 export class Traffic {
   readonly #edges = new Map<string, EdgeRecord>();
-  readonly #lastErrors = new Map<string, string>();
+  /** By the name of the container that was called. */
+  readonly #workloads = new Map<string, Slots>();
+  readonly #lastErrors = new Map<string, LastError>();
   #firstAt: number | null = null;
 
   /** `now` in milliseconds of a clock that never steps. */
@@ -61,37 +75,43 @@ export class Traffic {
   #addHttp({ labels, counts }: HttpTotal, now: number): void {
     const edge = this.#edge(labels, "http");
     if (edge === null) return;
-    const cell = cellAt(edge, now);
     const requests = requestsOf(counts);
-    judge(cell, labels.security, requests);
+    judge(cellAt(edge.slots, now), labels.security, requests);
     if (!isCounted(labels)) return;
     const isError = labels.status >= 500;
-    cell.requests += requests;
-    edge.requests += requests;
-    if (isError) {
-      cell.errors += requests;
-      edge.errors += requests;
-      const flags = labels.flags === "-" || labels.flags === "" ? "" : ` ${labels.flags}`;
-      this.#lastErrors.set(edge.to, `${labels.status}${flags} to ${edge.from}`);
+    for (const cell of this.#cells(edge, labels.destinationWorkload, now)) {
+      count(cell, requests, isError);
+      counts.buckets.forEach((n, i) => {
+        cell.buckets[i] = (cell.buckets[i] ?? 0) + n;
+      });
     }
-    counts.buckets.forEach((n, i) => {
-      cell.buckets[i] = (cell.buckets[i] ?? 0) + n;
-    });
+    edge.requests += requests;
+    if (!isError) return;
+    edge.errors += requests;
+    const flags = labels.flags === "-" || labels.flags === "" ? "" : ` ${labels.flags}`;
+    this.#lastErrors.set(edge.to, { text: `${labels.status}${flags} to ${edge.from}`, at: now });
   }
 
   #addTcp({ labels, counts }: TcpTotal, now: number): void {
     const edge = this.#edge(labels, "tcp");
     if (edge === null) return;
-    const cell = cellAt(edge, now);
-    judge(cell, labels.security, counts.opened);
+    judge(cellAt(edge.slots, now), labels.security, counts.opened);
     if (!isCounted(labels)) return;
     const isError = labels.flags !== "-" && labels.flags !== "";
-    cell.requests += counts.opened;
+    for (const cell of this.#cells(edge, labels.destinationWorkload, now)) count(cell, counts.opened, isError);
     edge.requests += counts.opened;
-    if (!isError) return;
-    cell.errors += counts.opened;
+    if (!isError || counts.opened === 0) return;
     edge.errors += counts.opened;
-    this.#lastErrors.set(edge.to, `connection ${labels.flags} from ${edge.from}`);
+    this.#lastErrors.set(edge.to, { text: `connection ${labels.flags} from ${edge.from}`, at: now });
+  }
+
+  /** Where a request is counted: on its edge, and on the container that it reached. */
+  #cells({ slots }: EdgeRecord, workload: string, now: number): readonly Cell[] {
+    const isKept = isKnown(workload) && (this.#workloads.has(workload) || this.#workloads.size < workloadsMax);
+    if (!isKept) return [cellAt(slots, now)];
+    const own = this.#workloads.get(workload) ?? new Map();
+    this.#workloads.set(workload, own);
+    return [cellAt(slots, now), cellAt(own, now)];
   }
 
   #edge(labels: HttpTotal["labels"] | TcpTotal["labels"], protocol: "http" | "tcp"): EdgeRecord | null {
@@ -99,7 +119,7 @@ export class Traffic {
     const key: EdgeKey = {
       from: labels.sourceService,
       to: labels.destinationService,
-      version: version === "unknown" || version === "" ? null : version,
+      version: isKnown(version) ? version : null,
       protocol,
     };
     const text = JSON.stringify(key);
@@ -122,9 +142,15 @@ export class Traffic {
     return this.#rates(now, ({ protocol }) => protocol === "http");
   }
 
-  service(name: string, now: number): Rates & { readonly lastError: string | null } {
+  service(name: string, now: number): Rates & { readonly lastError: LastError | null } {
     const rates = this.#rates(now, ({ to }) => to === name);
-    return { ...rates, lastError: this.#lastErrors.get(name) ?? null };
+    const last = this.#lastErrors.get(name);
+    return { ...rates, lastError: last !== undefined && now - last.at < lastErrorMaxMs ? last : null };
+  }
+
+  /** Of what reached this container, by its name. */
+  workload(name: string, now: number): Rates {
+    return ratesOf(cellsOf(this.#workloads.get(name) ?? new Map(), now), this.#seconds(now));
   }
 
   /** Share of each version in the requests (or connections) of the last window that reached one: 0 to 1. */
@@ -151,11 +177,22 @@ export class Traffic {
 }
 
 /**
- * Both ends report each request between sidecars; only the source's counts then. What came from outside the mesh
- * has one report, the destination's, whose source proved no identity.
+ * Both ends report each request between sidecars, by mTLS or in plaintext; only the source's counts then. What came from
+ * outside the mesh has one report, the destination's, whose source proved no identity and has no container's address.
  */
-function isCounted({ reporter, sourcePrincipal }: { reporter: string; sourcePrincipal: string }): boolean {
-  return reporter === "source" || !sourcePrincipal.startsWith("spiffe://");
+function isCounted(labels: { reporter: string; sourcePrincipal: string; sourceWorkload: string }): boolean {
+  return (
+    labels.reporter === "source" || !(labels.sourcePrincipal.startsWith("spiffe://") || isKnown(labels.sourceWorkload))
+  );
+}
+
+function isKnown(label: string): boolean {
+  return label !== "unknown" && label !== "";
+}
+
+function count(cell: Cell, requests: number, isError: boolean): void {
+  cell.requests += requests;
+  if (isError) cell.errors += requests;
 }
 
 function judge(cell: Cell, security: string, requests: number): void {
@@ -164,17 +201,17 @@ function judge(cell: Cell, security: string, requests: number): void {
   if (security === "mutual_tls") cell.secured += requests;
 }
 
-function cellAt(edge: EdgeRecord, now: number): Cell {
+function cellAt(slots: Slots, now: number): Cell {
   const slot = Math.floor(now / slotMs);
-  const known = edge.slots.get(slot);
+  const known = slots.get(slot);
   if (known !== undefined) return known;
-  for (const old of edge.slots.keys()) if (old <= slot - windowMs / slotMs) edge.slots.delete(old);
+  for (const old of slots.keys()) if (old <= slot - windowMs / slotMs) slots.delete(old);
   const cell: Cell = { requests: 0, errors: 0, judged: 0, secured: 0, buckets: new Array<number>(bucketCount).fill(0) };
-  edge.slots.set(slot, cell);
+  slots.set(slot, cell);
   return cell;
 }
 
-function cellsOf(slots: ReadonlyMap<number, Cell>, now: number): Cell[] {
+function cellsOf(slots: Slots, now: number): Cell[] {
   const oldest = Math.floor(now / slotMs) - windowMs / slotMs;
   return [...slots].filter(([slot]) => slot > oldest).map(([, cell]) => cell);
 }

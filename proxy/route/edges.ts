@@ -38,12 +38,16 @@ export function sourceEdge(node: NodeConfig, call: CallTo): Edge {
   };
 }
 
-/** Source labels come from the peer's certificate, and from its address where the mesh knows that. */
+/**
+ * Who called comes from the peer's certificate alone. Which container it was is told by its address, where nothing that it proved
+ * speaks against it: so a plaintext call of a meshed container can be told from one of a stranger.
+ */
 export function destinationEdge(table: Table, peer: Peer, flags: string): Edge {
   const { node } = table;
   const known = table.byAddress.get(peer.address);
   const endpoint = known?.service.endpoints.find((candidate) => candidate.id === known.endpointId);
-  const isKnown = endpoint !== undefined && peer.identity === known?.service.config.identity;
+  const isKnown =
+    endpoint !== undefined && (peer.identity ?? known?.service.config.identity) === known?.service.config.identity;
   return {
     reporter: "destination",
     sourceWorkload: isKnown ? endpoint.workload : "unknown",

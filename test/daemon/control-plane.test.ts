@@ -12,11 +12,13 @@ import type { Spec } from "../../daemon/spec/spec.ts";
 import { SpecSource } from "../../daemon/spec-source.ts";
 import { openAddressBook } from "../../daemon/state/addresses.ts";
 import { buildStatus, notReady, type StatusInput } from "../../daemon/status.ts";
+import { Ledger } from "../../daemon/telemetry/ledger.ts";
 import { Traffic } from "../../daemon/telemetry/traffic.ts";
 import { fromResources } from "../../proxy/contract/diff.ts";
 import { eventually } from "../support/eventually.ts";
 import { ControlPeer } from "./push/peer.ts";
 import { container, sidecarOf, world } from "./support.ts";
+import { http, report } from "./telemetry/series.ts";
 
 const payments = [container("payment-v1"), container("payment-v2")] as const;
 const cart = container("cart");
@@ -231,6 +233,30 @@ test("addresses stay where they were over a restart of the daemon", async () => 
     return opened;
   });
   expect(address?.every((one) => [...book.addresses.values()].includes(one))).toBe(true);
+});
+
+test("the status shows each container's own traffic, the last error with its time, and the file as people know it", async () => {
+  const started = await start(split(90, 10));
+  await started.plane.round();
+  const traffic = new Traffic();
+  const of = (container: string, version: string) => ({ destinationWorkload: container, destinationVersion: version });
+  const [v1, v2] = payments.map(({ name }) => name);
+  const labelled = [http(27, of(v1 ?? "", "v1")), http(3, { ...of(v2 ?? "", "v2"), status: 500 })];
+  const growth = new Ledger().add("p", report("a", { http: labelled }));
+  traffic.add(growth, 60_000);
+  const status = buildStatus({
+    ...started.input(),
+    traffic,
+    now: 61_000,
+    startedAtMs: Date.parse("2026-01-01T00:00:00Z"),
+  });
+  expect(status.config.file).toBe("mesh.yaml");
+  const payment = status.services.find(({ name }) => name === "payment");
+  expect(payment).toMatchObject({ rps: 30, lastError: "500 to website", lastErrorAt: "2026-01-01T00:01:00.000Z" });
+  expect(payment?.workloads.map(({ rps, errorRatio }) => [rps, errorRatio])).toEqual([
+    [27, 0],
+    [3, 1],
+  ]);
 });
 
 test("the status names what is missing, and why", async () => {

@@ -5,6 +5,7 @@ import { bucketCount, quantileMs } from "../../../daemon/telemetry/quantile.ts";
 import { openTelemetry } from "../../../daemon/telemetry/telemetry.ts";
 import { http, report, tcp } from "./series.ts";
 
+const stranger = { sourceService: "unknown", sourceWorkload: "unknown", sourcePrincipal: "unknown" } as const;
 const requests = (ledger: Ledger): number => [...ledger.http].reduce((sum, { counts }) => sum + requestsOf(counts), 0);
 
 test("a report that was lost costs nothing: counts are cumulative", () => {
@@ -94,7 +95,12 @@ test("the last ten seconds give rates per edge, and an edge with old traffic goe
   expect(edge?.errorRatio).toBeCloseTo(1 / 51, 3);
   clock += 20_000;
   expect(telemetry.traffic.edges(clock)[0]).toMatchObject({ requests: 510, rps: 0, errorRatio: 0 });
-  expect(telemetry.traffic.service("payment", clock).lastError).toBe("503 UH to website");
+  const at = clock - 20_000;
+  expect(telemetry.traffic.service("payment", clock).lastError).toEqual({ text: "503 UH to website", at });
+  clock = at + 299_999;
+  expect(telemetry.traffic.service("payment", clock).lastError).not.toBeNull();
+  clock = at + 300_000;
+  expect(telemetry.traffic.service("payment", clock).lastError).toBeNull();
 });
 
 test("a request between two sidecars is counted once, and its mTLS is judged by the receiver", () => {
@@ -114,11 +120,42 @@ test("a plaintext request from outside is counted by its receiver and lowers the
   const outside = http(10, {
     reporter: "destination",
     security: "none",
-    sourceService: "unknown",
-    sourcePrincipal: "unknown",
+    ...stranger,
   });
   telemetry.add("q", report("b", { http: [inside, outside] }), false);
   expect(telemetry.traffic.totals(5_000)).toMatchObject({ mtlsRatio: 0.75, rps: 40 });
+});
+
+test("a plaintext request between two sidecars is on one edge, its caller's", () => {
+  const telemetry = openTelemetry(() => 5_000);
+  telemetry.add(
+    "p",
+    report("a", { http: [http(30, { security: "none" })], tcp: [tcp(2, { security: "none" })] }),
+    false,
+  );
+  const same = { ...stranger, sourceWorkload: "website-1", reporter: "destination", security: "none" } as const;
+  telemetry.add("q", report("b", { http: [http(30, same)], tcp: [tcp(2, same)] }), false);
+  const edges = telemetry.traffic.edges(5_000);
+  expect(edges.map(({ from, protocol, requests: n, mtlsRatio }) => [from, protocol, n, mtlsRatio])).toEqual([
+    ["website", "http", 30, 0],
+    ["website", "tcp", 2, 0],
+  ]);
+});
+
+test("each container has its own rates, and what reached none counts for the service", () => {
+  const telemetry = openTelemetry(() => 5_000);
+  const series = [
+    http(90),
+    http(6, { destinationVersion: "v2", destinationWorkload: "payment-2" }),
+    http(4, { destinationVersion: "v2", destinationWorkload: "payment-2", status: 500 }, 200),
+    http(7, { destinationVersion: "unknown", destinationWorkload: "unknown", status: 503 }),
+  ];
+  telemetry.add("p", report("a", { http: series }), false);
+  expect(telemetry.traffic.workload("payment-1", 5_000)).toMatchObject({ rps: 90, errorRatio: 0 });
+  expect(telemetry.traffic.workload("payment-2", 5_000)).toMatchObject({ rps: 10, errorRatio: 0.4 });
+  expect(telemetry.traffic.workload("payment-2", 5_000).p99Ms).toBeGreaterThan(100);
+  expect(telemetry.traffic.workload("unknown", 5_000).rps).toBe(0);
+  expect(telemetry.traffic.service("payment", 5_000).rps).toBe(107);
 });
 
 test("the seen split is the share of requests that reached each version", () => {

@@ -78,11 +78,12 @@ describe("seen from the receiver", () => {
     expect(edge("10.99.9.9", identityOf("cart"))).toMatchObject({ sourceService: "cart", sourceVersion: "unknown" });
   });
 
-  test("plaintext proves nothing, whatever its address", () => {
-    expect(edge("172.20.0.97", null)).toMatchObject({
+  test("plaintext proves nothing about who called, and its address tells which container it was", () => {
+    expect(edge("10.99.9.9", null)).toMatchObject({ sourceService: "unknown", sourceWorkload: "unknown" });
+    expect(edge("10.99.0.97", null)).toMatchObject({
       ...destination,
       sourceService: "unknown",
-      sourceWorkload: "unknown",
+      sourceWorkload: "shop_payment_a",
       sourcePrincipal: "unknown",
       security: "none",
     });

@@ -1,7 +1,7 @@
 // `down`: nothing of devmesh is left, and what keeps running is as it was before the mesh.
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { DockerEvents } from "../support/docker-events.ts";
 import { eventually } from "../support/eventually.ts";
 import { MeshProject, unusedPort } from "../support/mesh-project.ts";
@@ -217,7 +217,8 @@ describe("after kill -9 of everything", () => {
     process.kill(pid, "SIGKILL");
     await restarting;
     const sidecars = await project.docker("ps", "-q", "--filter", `label=dev.devmesh.project=${project.name}`);
-    await project.docker("kill", ...sidecars.split("\n"));
+    // A one-shot among them may have ended by itself.
+    await Promise.allSettled(sidecars.split("\n").map((id) => project.docker("kill", id)));
   }
 
   /** The events' stream is open once it has shown a pause of ours. */
@@ -281,13 +282,15 @@ describe("down of a mesh in a bad state", () => {
 
   test("works when mesh.yaml is broken and the compose file is gone", async () => {
     await project.up();
+    onTestFinished(() => {
+      project.write("compose.yaml", compose(published));
+      project.write("mesh.yaml", "services: { web: { port: 8080 } }\n");
+    });
     project.write("mesh.yaml", "services: [");
     project.write("compose.yaml", "services: {");
     const { code, stderr } = await project.cli("down", "--no-compose");
     expect([code, stderr]).toEqual([0, expect.stringContaining("mesh removed")]);
     await expectNothingLeft();
-    project.write("compose.yaml", compose(published));
-    project.write("mesh.yaml", "services: { web: { port: 8080 } }\n");
   });
 
   test("works after the project's containers were removed by hand", async () => {

@@ -56,7 +56,7 @@ export function buildStatus(input: StatusInput): StatusView {
     services,
     gateways,
     unmeshed: compiled.unmeshed.map(({ container, service, reason }) => ({ container, service, reason })),
-    edges: traffic.edges(now).map((edge) => ({ ...edge, mtlsRatio: edge.mtlsRatio ?? 0 })),
+    edges: traffic.edges(now),
     totals: ratesView(totals),
     mtlsRatio: totals.mtlsRatio,
     events: input.events.list(),

@@ -1,7 +1,7 @@
 // The mesh's state as lines of text: what `status` prints and the live screen shows. Pure.
 import type { EdgeView, ServiceView, StatusView, WorkloadView } from "../../daemon/api/view.ts";
 import { formatDiagnostic } from "../../daemon/spec/diagnostic.ts";
-import { type Column, printable, tableLines } from "./table.ts";
+import { type Column, foldedLines, printable, tableLines } from "./table.ts";
 
 export interface Line {
   readonly text: string;
@@ -15,17 +15,18 @@ export interface ViewSize {
   readonly rows: number;
 }
 
-/** Everything, in the order of what a person asks first. `nowMs` is wall clock. */
+/** Everything, in the order of what a person asks first; no line is wider than `size`. `nowMs` is wall clock. */
 export function statusLines(view: StatusView, nowMs: number, size: ViewSize): Line[] {
-  return [
+  const lines = [
     headline(view, nowMs),
     ...configLines(view),
     line(""),
     ...serviceLines(view, size),
     ...trafficLines(view, size),
     ...gatewayLines(view),
-    ...otherLines(view),
+    ...otherLines(view, nowMs),
   ];
+  return lines.flatMap(({ text, tone }) => foldedLines(text, size.columns).map((folded) => ({ text: folded, tone })));
 }
 
 function headline(view: StatusView, nowMs: number): Line {
@@ -33,7 +34,7 @@ function headline(view: StatusView, nowMs: number): Line {
   const parts = [
     `devmesh ${view.mesh}`,
     `up ${duration(nowMs - Date.parse(view.startedAt))}`,
-    `${view.services.length} services`,
+    `${view.services.length} ${view.services.length === 1 ? "service" : "services"}`,
     `mTLS ${view.mtlsRatio === null ? "-" : percent(view.mtlsRatio)}`,
     `${rate(totals.rps)} rps`,
     `${percent(totals.errorRatio)} err`,
@@ -64,27 +65,32 @@ function configLines(view: StatusView): Line[] {
 interface ServiceRow {
   readonly service: ServiceView;
   readonly workload: WorkloadView | null;
+  /** The service's own in its only row, since what reached no container is in no container's. */
+  readonly rates: StatusView["totals"];
 }
 
 function serviceLines(view: StatusView, size: ViewSize): Line[] {
   const rows = view.services.flatMap((service): ServiceRow[] =>
     service.workloads.length === 0
-      ? [{ service, workload: null }]
-      : service.workloads.map((workload) => ({ service, workload })),
+      ? [{ service, workload: null, rates: service }]
+      : service.workloads.map((workload) => {
+          return { service, workload, rates: service.workloads.length === 1 ? service : workload };
+        }),
   );
+  const isAllRunning = rows.every(({ workload }) => workload === null || isRunning(workload));
   const columns: Column<ServiceRow>[] = [
     { title: "SERVICE", text: ({ service }) => service.name },
-    { title: "VERSION", text: ({ workload }) => workload?.version ?? "-" },
-    { title: "CONTAINER", text: ({ workload }) => workload?.container ?? "(none)" },
-    { title: "STATE", text: ({ workload }) => workload?.state ?? "-" },
+    { title: "VERSION", fold: 6, text: ({ workload }) => workload?.version ?? "-" },
+    { title: "CONTAINER", fold: 4, text: ({ workload }) => workload?.container ?? "(none)" },
+    { title: "STATE", fold: isAllRunning ? 3 : 7, text: ({ workload }) => workload?.state ?? "-" },
     { title: "SIDECAR", text: ({ workload }) => sidecarText(workload) },
     // Before what a narrow terminal cuts off: whether a split is what was set is what people look for first.
-    { title: "SPLIT (SET/SEEN)", text: ({ service, workload }) => splitText(service, workload) },
-    { title: "MTLS", text: ({ service }) => service.mtls },
-    { title: "RPS", isRight: true, text: ({ service }) => rate(service.rps) },
-    { title: "ERR", isRight: true, text: ({ service }) => percent(service.errorRatio) },
-    { title: "P50", isRight: true, text: ({ service }) => milliseconds(service.p50Ms) },
-    { title: "P99", isRight: true, text: ({ service }) => milliseconds(service.p99Ms) },
+    { title: "SPLIT/SEEN", text: ({ service, workload }) => splitText(service, workload) },
+    { title: "MTLS", fold: 2, text: ({ service }) => service.mtls },
+    { title: "RPS", isRight: true, text: ({ rates }) => rate(rates.rps) },
+    { title: "ERR", isRight: true, text: ({ rates }) => percent(rates.errorRatio) },
+    { title: "P50", isRight: true, fold: 1, text: ({ rates }) => milliseconds(rates.p50Ms) },
+    { title: "P99", isRight: true, text: ({ rates }) => milliseconds(rates.p99Ms) },
   ];
   const [title = "", ...texts] = tableLines(columns, rows, size.columns);
   return [line(title, "faint"), ...texts.map((text, i) => line(text, rowTone(rows[i])))];
@@ -103,8 +109,12 @@ function splitText(service: ServiceView, workload: WorkloadView | null): string 
 function rowTone(row: ServiceRow | undefined): Line["tone"] {
   const { workload } = row ?? { workload: null };
   if (workload === null || workload.sidecar === "failed") return "bad";
-  if (workload.state !== "running") return "warn";
+  if (!isRunning(workload)) return "warn";
   return workload.sidecar === "ready" ? "good" : "warn";
+}
+
+function isRunning({ state }: WorkloadView): boolean {
+  return state === "running" || state === "running (healthy)";
 }
 
 function trafficLines(view: StatusView, size: ViewSize): Line[] {
@@ -112,13 +122,13 @@ function trafficLines(view: StatusView, size: ViewSize): Line[] {
   const columns: Column<EdgeView>[] = [
     { title: "FROM", text: (edge) => edge.from },
     { title: "TO", text: (edge) => (edge.version === null ? edge.to : `${edge.to} ${edge.version}`) },
-    { title: "PROTO", text: (edge) => edge.protocol },
+    { title: "PROTO", fold: 3, text: (edge) => edge.protocol },
     { title: "RPS", isRight: true, text: (edge) => rate(edge.rps) },
     { title: "ERR", isRight: true, text: (edge) => percent(edge.errorRatio) },
-    { title: "P50", isRight: true, text: (edge) => milliseconds(edge.p50Ms) },
+    { title: "P50", isRight: true, fold: 1, text: (edge) => milliseconds(edge.p50Ms) },
     { title: "P99", isRight: true, text: (edge) => milliseconds(edge.p99Ms) },
-    { title: "MTLS", isRight: true, text: (edge) => percent(edge.mtlsRatio) },
-    { title: "REQUESTS", isRight: true, text: (edge) => String(edge.requests) },
+    { title: "MTLS", isRight: true, text: (edge) => (edge.mtlsRatio === null ? "-" : percent(edge.mtlsRatio)) },
+    { title: "REQUESTS", isRight: true, fold: 2, text: (edge) => String(edge.requests) },
   ];
   const [title = "", ...texts] = tableLines(columns, view.edges, size.columns);
   return [
@@ -141,7 +151,7 @@ function gatewayLines(view: StatusView): Line[] {
   ];
 }
 
-function otherLines(view: StatusView): Line[] {
+function otherLines(view: StatusView, nowMs: number): Line[] {
   const open = view.services.filter((service) => service.openPorts.length > 0);
   const reasons = view.services.flatMap((service) => service.workloads.filter((workload) => workload.reason !== ""));
   const lastErrors = view.services.filter((service) => service.lastError !== null);
@@ -150,10 +160,15 @@ function otherLines(view: StatusView): Line[] {
       line(`open to the host: ${service.name} on published port ${service.openPorts.join(", ")}`, "faint"),
     ),
     ...reasons.map((workload) => line(`${workload.container}: ${workload.reason}`, "warn")),
-    ...lastErrors.map((service) => line(`last error of ${service.name}: ${service.lastError}`, "warn")),
+    ...lastErrors.map((service) => line(lastErrorText(service, nowMs), "warn")),
     ...view.unmeshed.map((one) => line(`not in the mesh: ${one.container}: ${one.reason}`, "warn")),
   ];
   return lines.length === 0 ? [] : [line(""), ...lines];
+}
+
+function lastErrorText({ name, lastError, lastErrorAt }: ServiceView, nowMs: number): string {
+  const age = lastErrorAt === null ? "" : `, ${duration(nowMs - Date.parse(lastErrorAt))} ago`;
+  return `last error of ${name}${age}: ${lastError}`;
 }
 
 export function percent(ratio: number): string {

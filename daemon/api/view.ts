@@ -95,7 +95,8 @@ export interface EdgeView {
   readonly errorRatio: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
-  readonly mtlsRatio: number;
+  /** Null: nothing was seen, or nobody could tell. */
+  readonly mtlsRatio: number | null;
   /** Since the daemon started. */
   readonly requests: number;
   readonly errors: number;

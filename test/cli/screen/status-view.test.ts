@@ -8,11 +8,12 @@ const now = Date.parse(startedAt) + 125_000;
 
 function workload(container: string, more: Partial<WorkloadView> = {}): WorkloadView {
   const ready = { state: "running", sidecar: "ready", reason: "", configHash: "h", isSynced: true } as const;
-  return { container, id: container, version: null, certificateExpiresAt: null, ...ready, ...more };
+  const rates = { rps: 1, errorRatio: 0.5, p50Ms: 1, p99Ms: 10 };
+  return { container, id: container, version: null, certificateExpiresAt: null, ...ready, ...rates, ...more };
 }
 
 function service(name: string, workloads: readonly WorkloadView[], more: Partial<ServiceView> = {}): ServiceView {
-  const rates = { rps: 10, errorRatio: 0, p50Ms: 2.04, p99Ms: 1234, lastError: null };
+  const rates = { rps: 10, errorRatio: 0, p50Ms: 2.04, p99Ms: 1234, lastError: null, lastErrorAt: null };
   return { name, mtls: "strict", ports: [], address: "", split: [], openPorts: [], workloads, ...rates, ...more };
 }
 
@@ -27,7 +28,10 @@ const view: StatusView = {
   services: [
     service(
       "payment",
-      [workload("shop_payment-v1_1", { version: "v1" }), workload("shop_payment-v2_1", { version: "v2" })],
+      [
+        workload("shop_payment-v1_1", { version: "v1", rps: 9, errorRatio: 0 }),
+        workload("shop_payment-v2_1", { version: "v2", errorRatio: 0 }),
+      ],
       {
         split: [
           { version: "v1", weight: 90, seen: 0.901 },
@@ -59,6 +63,14 @@ const view: StatusView = {
   events: [],
 };
 
+const reason = "its rules could not be installed: nft says that the kernel has no such table, and nothing else";
+const long: StatusView = {
+  ...view,
+  health: "degraded",
+  config: { ...view.config, file: `deep/${"folder/".repeat(20)}mesh.yaml` },
+  services: [service("website", [workload("website", { reason })]), service("a-name-of-".repeat(8), [])],
+};
+
 const texts = (shown: StatusView, columns: number): string[] =>
   statusLines(shown, now, { columns, rows: 24 }).map(({ text }) => text);
 
@@ -69,10 +81,10 @@ describe("the status", () => {
         "devmesh shop  up 2m  2 services  mTLS 98.5%  20.0 rps  0.4% err  p99 31ms  ok",
         "config mesh.yaml  #3  in force",
         "",
-        "SERVICE  VERSION  CONTAINER          STATE    SIDECAR  SPLIT (SET/SEEN)  MTLS     RPS   ERR    P50   P99",
-        "payment  v1       shop_payment-v1_1  running  ready    90/90.1%          strict  10.0    0%  2.0ms  1.2s",
-        "payment  v2       shop_payment-v2_1  running  ready    10/9.9%           strict  10.0    0%  2.0ms  1.2s",
-        "website  -        shop_website_1     running  ready                      strict   120  3.1%  2.0ms  1.2s",
+        "SERVICE  VERSION  CONTAINER          STATE    SIDECAR  SPLIT/SEEN  MTLS    RPS   ERR    P50   P99",
+        "payment  v1       shop_payment-v1_1  running  ready    90/90.1%    strict  9.0    0%  1.0ms  10ms",
+        "payment  v2       shop_payment-v2_1  running  ready    10/9.9%     strict  1.0    0%  1.0ms  10ms",
+        "website  -        shop_website_1     running  ready                strict  120  3.1%  2.0ms  1.2s",
         "",
         "FROM     TO          PROTO  RPS  ERR    P50    P99  MTLS  REQUESTS",
         "website  payment v1  http   9.0   0%  2.0ms  5.0ms  100%      1200",
@@ -85,16 +97,16 @@ describe("the status", () => {
     `);
   });
 
-  test("loses columns at the right in 80 and in 40, never wraps a row", () => {
+  test("folds columns away in 80 and in fewer, and no line is wider than the terminal", () => {
     expect(texts(view, 80)).toMatchInlineSnapshot(`
       [
         "devmesh shop  up 2m  2 services  mTLS 98.5%  20.0 rps  0.4% err  p99 31ms  ok",
         "config mesh.yaml  #3  in force",
         "",
-        "SERVICE  VERSION  CONTAINER          STATE    SIDECAR  SPLIT (SET/SEEN)  MTLS",
-        "payment  v1       shop_payment-v1_1  running  ready    90/90.1%          strict",
-        "payment  v2       shop_payment-v2_1  running  ready    10/9.9%           strict",
-        "website  -        shop_website_1     running  ready                      strict",
+        "SERVICE  VERSION  CONTAINER          SIDECAR  SPLIT/SEEN  RPS   ERR   P99",
+        "payment  v1       shop_payment-v1_1  ready    90/90.1%    9.0    0%  10ms",
+        "payment  v2       shop_payment-v2_1  ready    10/9.9%     1.0    0%  10ms",
+        "website  -        shop_website_1     ready                120  3.1%  1.2s",
         "",
         "FROM     TO          PROTO  RPS  ERR    P50    P99  MTLS  REQUESTS",
         "website  payment v1  http   9.0   0%  2.0ms  5.0ms  100%      1200",
@@ -105,10 +117,40 @@ describe("the status", () => {
         "not in the mesh: shop_metrics_1: network_mode host",
       ]
     `);
-    for (const columns of [80, 40, 10, 1]) {
-      const rows = texts(view, columns).filter((text) => /^(SERVICE|FROM|payment|website)/.test(text));
-      for (const row of rows) expect(row.length).toBeLessThanOrEqual(columns);
+    for (const columns of [80, 60, 40, 10, 1, 0]) {
+      for (const text of texts(long, columns)) expect(text.length).toBeLessThanOrEqual(Math.max(1, columns));
     }
+    expect(texts(long, 80).join(" ").replace(/\s+/g, " ")).toContain(`website: ${reason}`);
+  });
+
+  test("a container that does not run keeps its state where there is little room", () => {
+    const stopped = { ...view, services: [service("web", [workload("web_1", { state: "exited" })])] };
+    expect(texts(stopped, 60).join()).toContain("STATE");
+    expect(texts(stopped, 60).find((text) => text.startsWith("web "))).toContain("exited");
+    expect(texts(view, 60).join()).not.toContain("STATE");
+  });
+
+  test("containers of one service have their own figures, and a single one has the service's", () => {
+    const of = (name: string) => texts(view, 132).filter((text) => text.startsWith(name));
+    expect(of("payment  v").map((text) => text.split(/ +/).slice(7, 9))).toEqual([
+      ["9.0", "0%"],
+      ["1.0", "0%"],
+    ]);
+    expect(of("website  -")[0]).toContain("  120  3.1%");
+  });
+
+  test("the last error is shown with its age", () => {
+    const lastErrorAt = new Date(now - 12_000).toISOString();
+    const one = { ...view, services: [service("web", [], { lastError: "503 UH to cart", lastErrorAt })] };
+    expect(texts(one, 132)).toContain("last error of web, 12s ago: 503 UH to cart");
+  });
+
+  test("an edge of which nobody knows whether mTLS carried it says neither", () => {
+    const [edge] = view.edges;
+    const edges = edge === undefined ? [] : [{ ...edge, mtlsRatio: null }];
+    expect(texts({ ...view, edges }, 132).find((text) => text.startsWith("website  payment"))).toMatch(
+      /5\.0ms +- +1200$/,
+    );
   });
 
   test("shows what is wrong with the file until it is mended, and that the one before is in force", () => {

@@ -5,7 +5,10 @@ import pino from "pino";
 export const logBytesMax = 10 * 1024 * 1024;
 
 /** Appends to `file`; when it is full it becomes `<file>.1`, and the one before that goes. */
-export function openLog(file: string, { level = "info", bytesMax = logBytesMax } = {}): pino.Logger {
+export function openLog(
+  file: string,
+  { level = "info", bytesMax = logBytesMax, onLine = (_line: string): void => undefined } = {},
+): pino.Logger {
   const destination = pino.destination({ dest: file, sync: true, mkdir: true, mode: 0o600 });
   // A full disk must not end the daemon; what could not be written is lost.
   destination.on("error", () => undefined);
@@ -24,6 +27,7 @@ export function openLog(file: string, { level = "info", bytesMax = logBytesMax }
         }
       }
       destination.write(line);
+      onLine(line);
     },
   };
   return pino({ level, base: { pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime }, rotating);

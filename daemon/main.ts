@@ -8,6 +8,7 @@ import { type DaemonPaths, daemonPaths, makeRuntimeFolder } from "./api/paths.ts
 import { Problem } from "./api/problem.ts";
 import { ApiServer } from "./api/server.ts";
 import { Backend } from "./backend.ts";
+import { createLogTap, type LogTap } from "./daemon-log.ts";
 import { openForDown } from "./down.ts";
 import { openLog } from "./log-file.ts";
 import { openMesh } from "./mesh.ts";
@@ -21,6 +22,7 @@ export interface DaemonParts {
   readonly log: Logger;
   readonly reporter: StartReporter;
   readonly backend: Backend;
+  readonly logTap: LogTap;
   /** Ends the daemon with this exit code. */
   end(code: number): void;
   /** Whether this is still the one daemon of the project: its state folder may have been removed, and another started. */
@@ -67,7 +69,8 @@ interface Locked extends Pick<DaemonParts, "options" | "paths" | "reporter"> {
 
 async function runLocked({ options, paths, reporter, own }: Locked): Promise<number> {
   makeRuntimeFolder(paths.runtimeFolder);
-  const log = openLog(paths.log, { level: process.env.DEVMESH_LOG_LEVEL ?? "info" });
+  const logTap = createLogTap();
+  const log = openLog(paths.log, { level: process.env.DEVMESH_LOG_LEVEL ?? "info", onLine: logTap.push });
   const ended = Promise.withResolvers<number>();
   const stopListening = endOnSignals(log, ended.resolve);
   let isRemoved = false;
@@ -86,7 +89,7 @@ async function runLocked({ options, paths, reporter, own }: Locked): Promise<num
     // A signal during the start ends it as well.
     const open = options.isOnlyDown === true ? openForDown : openMesh;
     const isTheOne = (): boolean => holdsLock(paths.lock, own);
-    const opening = open({ options, paths, log, reporter, backend, end: ended.resolve, isTheOne, onRemoved });
+    const opening = open({ options, paths, log, logTap, reporter, backend, end: ended.resolve, isTheOne, onRemoved });
     opening.catch(() => undefined);
     const early = await Promise.race([opening, ended.promise]);
     if (typeof early === "number") {

@@ -6,7 +6,7 @@ import type { Applied } from "./control-plane.ts";
 import { removeMesh } from "./docker-parts.ts";
 import type { DaemonParts } from "./main.ts";
 import type { MeshParts } from "./mesh-parts.ts";
-import { serviceLogs } from "./service-logs.ts";
+import { type ServiceLogsDeps, serviceLogs } from "./service-logs.ts";
 import { buildStatus, notReady, type StatusInput } from "./status.ts";
 import { meshRegistry } from "./telemetry/metrics.ts";
 
@@ -41,6 +41,12 @@ export function meshBackend(
     now: performance.now(),
     events,
   });
+  const logs: ServiceLogsDeps = {
+    engine: docker.engine,
+    daemon: { file: parts.paths.log, tap: parts.logTap },
+    place: () => ({ compiled: applied().compiled, world: world.snapshot() }),
+    onChange: (listener) => parts.backend.onChange(listener),
+  };
   const registry = meshRegistry({
     ledger: telemetry.ledger,
     mesh: identity.mesh,
@@ -58,8 +64,7 @@ export function meshBackend(
   return {
     status: () => buildStatus(input()),
     missing: () => notReady(input()),
-    logs: (query, signal) =>
-      serviceLogs(docker.engine, { compiled: applied().compiled, world: world.snapshot() }, query, signal),
+    logs: (query, signal) => serviceLogs(logs, query, signal),
     reload: async () => {
       await world.relist();
       await loop.settled();

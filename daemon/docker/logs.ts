@@ -3,11 +3,10 @@ import { inspectContainer } from "./containers.ts";
 import { createDemux, type StreamName } from "./demux.ts";
 import type { Engine } from "./engine.ts";
 import { asRecord } from "./json.ts";
+import { LineMerge } from "./line-merge.ts";
 
 /** A longer line comes in pieces. */
 const lineBytesMax = 64 * 1024;
-/** Lines read but not yet taken; the containers' streams wait meanwhile. */
-const queueLinesMax = 1000;
 /** Of a one-shot that failed. */
 const tailLines = 10;
 
@@ -36,46 +35,10 @@ export async function* followLogs(
   containerIds: readonly string[],
   options: LogOptions = {},
 ): AsyncGenerator<LogLine> {
-  const stop = new AbortController();
-  const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
-  const queue: LogLine[] = [];
-  let wake = Promise.withResolvers<void>();
-  let room = Promise.withResolvers<void>();
-  let failure: unknown = null;
-  let open = containerIds.length;
-  const read = async (id: string) => {
-    try {
-      for await (const line of readOne(engine, id, { ...options, signal })) {
-        queue.push(line);
-        wake.resolve();
-        while (queue.length >= queueLinesMax && !signal.aborted) await room.promise;
-      }
-    } catch (error) {
-      if (!signal.aborted) failure ??= error;
-    } finally {
-      open--;
-      wake.resolve();
-    }
-  };
-  const readers = containerIds.map(read);
-  const onAbort = () => wake.resolve();
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    for (;;) {
-      yield* queue.splice(0);
-      room.resolve();
-      room = Promise.withResolvers();
-      if (failure !== null) throw failure;
-      if (queue.length > 0) continue;
-      if (open === 0 || signal.aborted) return;
-      await wake.promise;
-      wake = Promise.withResolvers();
-    }
-  } finally {
-    stop.abort();
-    room.resolve();
-    await Promise.all(readers);
-  }
+  const merge = new LineMerge<LogLine>(options.signal);
+  for (const id of containerIds) merge.add((signal) => readContainerLog(engine, id, { ...options, signal }));
+  merge.complete();
+  yield* merge.lines();
 }
 
 /** The last lines as one text, for an error. "" when they cannot be read. */
@@ -89,11 +52,13 @@ export async function readLogTail(engine: Engine, id: string): Promise<string> {
   return lines.join("\n");
 }
 
-async function* readOne(engine: Engine, id: string, options: LogOptions): AsyncGenerator<LogLine> {
+/** One container's, to its end or on `signal`; followed, it ends when the container does. One that is gone has no lines. */
+export async function* readContainerLog(engine: Engine, id: string, options: LogOptions): AsyncGenerator<LogLine> {
   const inspected = await inspectContainer(engine, id);
   if (inspected === null) return;
   const { follow = false, tail, since, signal } = options;
-  const query = { stdout: true, stderr: true, timestamps: true, follow, since, tail: tail ?? "all" };
+  const from = since === undefined ? undefined : (unixTime(since) ?? undefined);
+  const query = { stdout: true, stderr: true, timestamps: true, follow, since: from, tail: tail ?? "all" };
   const path = `/containers/${encodeURIComponent(id)}/logs`;
   const stream = await engine.stream({ method: "GET", path, query, ...(signal && { signal }) });
   const onAbort = () => stream.destroy();
@@ -117,6 +82,14 @@ async function* readOne(engine: Engine, id: string, options: LogOptions): AsyncG
     signal?.removeEventListener("abort", onAbort);
     stream.destroy();
   }
+}
+
+/** "1764051898.862401961", the one form that Docker's API takes, of that or of RFC 3339. Null for what is neither. */
+export function unixTime(text: string): string | null {
+  if (/^\d+(\.\d{1,9})?$/.test(text)) return text;
+  const [, fraction = ""] = /T[\d:]+\.(\d{1,9})/.exec(text) ?? [];
+  const ms = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text.replace(/(T[\d:]+)\.\d+/, "$1")) : Number.NaN;
+  return Number.isNaN(ms) ? null : `${Math.floor(ms / 1000)}.${fraction.padEnd(9, "0")}`;
 }
 
 /** Whole lines out of pieces; a line that is too long is cut into several. */

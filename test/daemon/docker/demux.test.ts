@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createDemux } from "../../../daemon/docker/demux.ts";
-import { createLineSplitter, splitTimestamp } from "../../../daemon/docker/logs.ts";
+import { createLineSplitter, splitTimestamp, unixTime } from "../../../daemon/docker/logs.ts";
 
 function frame(kind: number, text: string): Buffer {
   const head = Buffer.alloc(8);
@@ -81,3 +81,15 @@ describe("log lines", () => {
     expect(splitTimestamp(text)).toEqual({ at, line });
   });
 });
+
+test.each([
+  ["seconds", "1767225601", "1767225601"],
+  ["seconds with nanoseconds", "1767225601.000000007", "1767225601.000000007"],
+  ["RFC 3339", "2026-01-01T00:00:01Z", "1767225601.000000000"],
+  ["RFC 3339 with nanoseconds", "2026-01-01T00:00:01.123456789Z", "1767225601.123456789"],
+  ["RFC 3339 of another zone", "2026-01-01T01:00:01.5+01:00", "1767225601.500000000"],
+  ["a day", "2026-01-01", "1767225600.000000000"],
+  ["a word", "yesterday", null],
+  ["a duration", "10m", null],
+  ["nothing", "", null],
+])("the time that Docker is asked for: %s", (_why, text, expected) => expect(unixTime(text)).toBe(expected));

@@ -112,7 +112,8 @@ class OpenLogs {
       if (!(error instanceof EngineError) || error.status === 0) throw error;
       // One that is just gone, or whose log driver keeps nothing, must not end the others' logs. It is not asked again.
       this.#unreadable.add(id);
-      if (error.status !== 404) yield { at: "", ...shown, stream: "stderr", text: `(no log: ${error.message})` };
+      const isGone = error.status === 404 || error.status === 409;
+      if (!isGone) yield { at: "", ...shown, stream: "stderr", text: `(no log: ${error.message})` };
     }
   }
 }

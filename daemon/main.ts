@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import type { Logger } from "pino";
-import { holdsLock, type LockHolder, unlock } from "./api/lock.ts";
+import { holdsLock, type LockHolder, readLock, unlock } from "./api/lock.ts";
 import { type DaemonOptions, daemonOptionsSchema } from "./api/options.ts";
 import { type DaemonPaths, daemonPaths, makeRuntimeFolder } from "./api/paths.ts";
 import { Problem } from "./api/problem.ts";
@@ -111,7 +111,9 @@ async function runLocked({ options, paths, reporter, own }: Locked): Promise<num
   } finally {
     stopListening();
     await api.close();
-    if (!paths.socket.startsWith("\\\\")) await rm(paths.socket, { force: true });
+    // Where a successor has the lock, the socket is its own.
+    const isSucceeded = readLock(paths.lock) !== null && !holdsLock(paths.lock, own);
+    if (!paths.socket.startsWith("\\\\") && !isSucceeded) await rm(paths.socket, { force: true });
   }
 }
 

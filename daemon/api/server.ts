@@ -1,7 +1,8 @@
 // The daemon's API: HTTP over a unix socket that only its user can open, so it needs no token and looks at no Host.
 import { once } from "node:events";
-import { chmodSync, rmSync } from "node:fs";
+import { chmodSync, renameSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { dirname, join } from "node:path";
 import type { DownLine, ErrorBody, LogLine, LogQuery, Ping } from "./messages.ts";
 import { writeNdjson } from "./ndjson.ts";
 import { Problem } from "./problem.ts";
@@ -50,14 +51,21 @@ export class ApiServer implements AsyncDisposable {
     this.#server.on("clientError", (_error, socket) => socket.destroy());
   }
 
-  /** The caller holds the project's lock, so a socket that lies there is of a dead daemon. */
+  /**
+   * The caller holds the project's lock, so a socket that lies there is of a daemon that is dead or ends. It is bound under a
+   * name of this process and moved: a server unlinks at its end what it was bound to, which would be its successor's socket.
+   */
   static async listen(options: ApiServerOptions): Promise<ApiServer> {
     const isPipe = options.socket.startsWith("\\\\");
-    if (!isPipe) rmSync(options.socket, { force: true });
+    const bound = isPipe ? options.socket : join(dirname(options.socket), `${process.pid}.new`);
+    if (!isPipe) rmSync(bound, { force: true });
     const api = new ApiServer(options);
-    api.#server.listen(options.socket);
+    api.#server.listen(bound);
     await once(api.#server, "listening");
-    if (!isPipe) chmodSync(options.socket, 0o600);
+    if (!isPipe) {
+      chmodSync(bound, 0o600);
+      renameSync(bound, options.socket);
+    }
     return api;
   }
 

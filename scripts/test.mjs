@@ -4,7 +4,8 @@ import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { foreground } from "./lib/child.mjs";
 import { pinnedNode, root } from "./lib/project.mjs";
-import { explain } from "./lib/step.mjs";
+import { explain, step } from "./lib/step.mjs";
+import { installTestTools } from "./lib/test-tools.mjs";
 import { setUp } from "./setup.mjs";
 
 const report = path.join(root, "test-results", "vitest.json");
@@ -15,6 +16,7 @@ async function main(argv) {
   rmSync(report, { force: true });
   mkdirSync(path.dirname(report), { recursive: true });
   await setUp({ docker: !isUnit });
+  if (!isUnit) await step("test tools", installTestTools);
   return foreground(pinnedNode(), [
     path.join(root, "node_modules/vitest/vitest.mjs"),
     "run",

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import type { StatusView } from "../../daemon/api/view.ts";
-import { builtImages } from "./shop-project.ts";
+import { builtImages, composeCommand } from "./shop-project.ts";
 
 const run = promisify(execFile);
 const root = path.resolve(import.meta.dirname, "../..");
@@ -113,9 +113,9 @@ export class MeshProject {
   }
 
   async compose(...args: readonly string[]): Promise<string> {
-    const command = ["docker-compose", "-p", this.name, "-f", path.join(this.folder, "compose.yaml"), ...args];
-    const [file = "", ...rest] = command;
-    return (await run(file, rest, { env: this.env, maxBuffer: outputBytesMax })).stdout.trim();
+    const [file = "", ...first] = await composeCommand();
+    const all = [...first, "-p", this.name, "-f", path.join(this.folder, "compose.yaml"), ...args];
+    return (await run(file, all, { env: this.env, maxBuffer: outputBytesMax })).stdout.trim();
   }
 
   /** Id of a running (or stopped) container of a compose service. */

@@ -61,7 +61,8 @@ export class ShopProject {
   }
 }
 
-async function composeCommand(): Promise<readonly string[]> {
+/** The compose plugin where it is there, else the program of version 1. */
+export async function composeCommand(): Promise<readonly string[]> {
   const hasPlugin = await run("docker", ["compose", "version"]).then(
     () => true,
     () => false,

@@ -1,7 +1,7 @@
 // What the user wrote, free of how: the native language and Istio's documents both end here.
 // Names are as written; nothing here was checked against what runs (compile does that with the World).
 
-import type { MtlsMode, Protocol, RetryConfig, StringMatch } from "../../proxy/contract/config.ts";
+import type { MtlsMode, Protocol, RetryConfig, RouteMatch } from "../../proxy/contract/config.ts";
 import type { Diagnostic } from "./diagnostic.ts";
 
 export interface Spec {
@@ -73,16 +73,8 @@ export interface RouteSpec {
   readonly retry: RetryConfig | null;
 }
 
-export interface MatchSpec {
-  readonly path?: StringMatch;
-  readonly ignoreUriCase?: boolean;
-  readonly method?: StringMatch;
-  readonly authority?: StringMatch;
-  readonly headers?: Readonly<Record<string, StringMatch>>;
-  readonly withoutHeaders?: Readonly<Record<string, StringMatch>>;
-  readonly query?: Readonly<Record<string, StringMatch>>;
-  readonly port?: number;
-}
+/** AND of its members: what the proxy matches is what the user wrote. */
+export type MatchSpec = RouteMatch;
 
 export interface AllowSpec {
   readonly origin: Origin;

@@ -1,17 +1,9 @@
 // A service's ports: those that are declared, else those that its containers expose, with what they most likely speak.
 import type { PortConfig, Protocol } from "../../proxy/contract/config.ts";
+import { wellKnownTcpPorts } from "../../proxy/contract/tcp-ports.ts";
 import type { Container } from "../docker/world.ts";
 import type { ServiceSpec } from "../spec/spec.ts";
 import type { Service } from "./model.ts";
-
-/**
- * Never sniffed: on most of these the server speaks first, so a proxy that waits for the client's bytes only adds delay.
- * 25, 53, 3306 and 27017 are Istio's own list.
- */
-const tcpPorts: ReadonlySet<number> = new Set([
-  21, 22, 25, 53, 110, 143, 389, 465, 587, 636, 993, 995, 1025, 1433, 1521, 1883, 2181, 3306, 4222, 5432, 5671, 5672,
-  6379, 6380, 8883, 9042, 9092, 11211, 26257, 26379, 27017, 27018, 27019, 33060, 61616,
-]);
 
 /** Last part of an image's name to the ports on which it speaks HTTP all the same (consoles, health). */
 const tcpImages: ReadonlyMap<string, readonly number[]> = new Map([
@@ -73,7 +65,7 @@ function foundPorts(containers: readonly Container[]): readonly PortConfig[] {
 function likelyProtocol(number: number, image: string): Protocol {
   const httpPorts = tcpImages.get(imageName(image));
   if (httpPorts !== undefined) return httpPorts.includes(number) ? "auto" : "tcp";
-  return tcpPorts.has(number) ? "tcp" : "auto";
+  return wellKnownTcpPorts.has(number) ? "tcp" : "auto";
 }
 
 /** registry:5000/library/redis:7-alpine@sha256:... -> redis */

@@ -2,6 +2,7 @@
 import type net from "node:net";
 import type { OriginalDestination } from "../capture/original-destination.ts";
 import { ownPorts } from "../capture/ports.ts";
+import { protocolAt } from "../contract/tcp-ports.ts";
 import type { Peer } from "../http/stream.ts";
 import { admit } from "../route/authorize.ts";
 import { sniff } from "../tcp/sniff.ts";
@@ -42,7 +43,7 @@ export function acceptInbound(socket: net.Socket, deps: InboundDeps): void {
   }
   // The address that was dialled and no other: the application sees what it would see without a mesh.
   const arrival: Arrival = { peer, port, addresses: [address] };
-  const protocol = acceptance.ports.get(port)?.protocol ?? "auto";
+  const protocol = protocolAt(acceptance.ports, port);
   if (protocol === "http") serveInboundHttp(socket, { ...arrival, initial: nothing }, deps);
   else if (protocol === "tcp") serveConnection(context, socket, { ...arrival, initial: nothing });
   else void sniffInbound(socket, arrival, deps);

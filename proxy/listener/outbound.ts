@@ -2,6 +2,7 @@
 import net from "node:net";
 import type { OriginalDestination } from "../capture/original-destination.ts";
 import { ownPorts } from "../capture/ports.ts";
+import { protocolAt } from "../contract/tcp-ports.ts";
 import { failure } from "../http/failure.ts";
 import type { ServerStream } from "../http/stream.ts";
 import { bindingOf, decide, hostOf } from "../route/decide.ts";
@@ -43,7 +44,7 @@ export function acceptOutbound(socket: net.Socket, deps: OutboundDeps): void {
     else void sniffUnknown(socket, dialled, deps);
     return;
   }
-  const protocol = binding.service.ports.get(dialled.port)?.protocol ?? "auto";
+  const protocol = protocolAt(binding.service.ports, dialled.port);
   if (protocol === "http") serveOutboundHttp(socket, { binding, port: dialled.port, initial: Buffer.alloc(0) }, deps);
   else if (protocol === "tcp") void tunnel(context, socket, { binding, port: dialled.port, initial: Buffer.alloc(0) });
   else void sniffKnown(socket, { binding, port: dialled.port }, deps);

@@ -9,12 +9,15 @@ import { type EngineFacts, readEngineFacts } from "./docker/image.ts";
 import type { MeshIdentity } from "./docker/labels.ts";
 import { tearDown } from "./docker/teardown.ts";
 import type { DaemonParts } from "./main.ts";
+import { knownComposeSubnets } from "./spec/compose-subnets.ts";
 import { openPauseJournal } from "./state/pause-journal.ts";
 
 export interface DockerParts {
   readonly engine: Engine;
   readonly facts: EngineFacts;
   readonly journal: PauseJournal;
+  /** Subnets that the compose files give to networks which compose has not made yet: the mesh starts before them. */
+  readonly reservedSubnets: readonly string[];
 }
 
 /** Unpauses what a killed daemon had frozen. Throws Problem DM0101 to DM0103 when no engine answers. */
@@ -25,7 +28,7 @@ export async function openDocker({ options, paths, log }: DaemonParts): Promise<
     const [facts, journal] = await Promise.all([readEngineFacts(engine), openPauseJournal(paths.journal)]);
     const released = await releaseLeftovers(engine, journal);
     if (released.length > 0) log.warn({ released }, "unpaused what an earlier daemon had held");
-    return { engine, facts, journal };
+    return { engine, facts, journal, reservedSubnets: knownComposeSubnets(options.composeFiles) };
   } catch (error) {
     await engine.close();
     throw error;

@@ -121,12 +121,12 @@ async function begin({ reporter }: DaemonParts, mesh: MeshParts, hasGateways: bo
 
 /** A gateway makes its own network where it is missing; both together are there sooner. */
 async function ensureNetworks(
-  { engine }: DockerParts,
+  { engine, reservedSubnets }: DockerParts,
   identity: MeshIdentity,
   hasGateways: boolean,
 ): Promise<MeshNetwork> {
   const making = [
-    ensureMeshNetwork(engine, identity),
+    ensureMeshNetwork(engine, identity, reservedSubnets),
     hasGateways ? ensureGatewayNetwork(engine, identity) : "",
   ] as const;
   // Both have ended before the first error counts: what is removed then must not come after.

@@ -8,6 +8,8 @@ import { readLabels } from "./read-container.ts";
 
 export interface PerformContext extends SpecContext {
   readonly engine: Engine;
+  /** IPv4 CIDRs of networks that compose makes later. */
+  readonly reservedSubnets?: readonly string[];
 }
 
 /** A container of ours that has the name already is one that an earlier attempt left: it is replaced. */

@@ -17,12 +17,19 @@ const subnetAttemptsMax = 8;
 
 const network = (id: string) => `/networks/${encodeURIComponent(id)}`;
 
-/** Finds or creates `zz_devmesh_<mesh>`. Throws Problem DM0405 when another folder's mesh has it. */
-export async function ensureMeshNetwork(engine: Engine, identity: MeshIdentity): Promise<MeshNetwork> {
+/**
+ * Finds or creates `zz_devmesh_<mesh>`. `reserved`: IPv4 CIDRs of networks that are not there yet, which it must not take.
+ * Throws Problem DM0405 when another folder's mesh has it.
+ */
+export async function ensureMeshNetwork(
+  engine: Engine,
+  identity: MeshIdentity,
+  reserved: readonly string[] = [],
+): Promise<MeshNetwork> {
   const name = meshNetworkName(identity.mesh);
   const existing = await findOurs(engine, name, identity);
   if (existing !== null) return toMeshNetwork(existing);
-  const taken = [...(await takenSubnets(engine))];
+  const taken = [...reserved, ...(await takenSubnets(engine))];
   for (let attempt = 0; attempt < subnetAttemptsMax; attempt++) {
     const subnet = chooseSubnet(taken, preferredSubnet(identity.mesh));
     if (subnet === null) break;

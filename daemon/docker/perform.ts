@@ -15,7 +15,7 @@ export async function performAction(context: PerformContext, action: Action): Pr
   const { engine, identity } = context;
   switch (action.kind) {
     case "ensure-network":
-      await ensureMeshNetwork(engine, identity);
+      await ensureMeshNetwork(engine, identity, context.reservedSubnets);
       return [];
     case "connect":
       await connectContainer(engine, action.networkId, action.containerId);

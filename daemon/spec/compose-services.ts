@@ -28,7 +28,7 @@ export function knownComposeServices(paths: readonly string[]): readonly string[
 export function composeServicesReader(paths: readonly string[]): () => readonly string[] | null {
   let last: { readonly texts: readonly (string | null)[]; readonly services: readonly string[] | null } | null = null;
   return () => {
-    const texts = paths.map(readText);
+    const texts = paths.map(readComposeText);
     const isSame = last?.texts.every((text, i) => text === texts[i]) === true;
     if (last === null || !isSame) {
       const isReadable = texts.every((text) => text !== null);
@@ -38,7 +38,8 @@ export function composeServicesReader(paths: readonly string[]): () => readonly 
   };
 }
 
-function readText(path: string): string | null {
+/** A compose file, or null where it cannot be read or is larger than any that a person writes. */
+export function readComposeText(path: string): string | null {
   try {
     return statSync(path).size > composeBytesMax ? null : readFileSync(path, "utf8");
   } catch {

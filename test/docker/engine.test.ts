@@ -105,6 +105,10 @@ describe("the mesh's network", () => {
     expect(inspected).toMatchObject({ Internal: true, IPAM: { Config: [expect.objectContaining(pool)] } });
     await removeNetwork(engine, made.id);
     await removeNetwork(engine, made.id);
+    // The same mesh takes the same subnet again, unless compose is about to make a network there.
+    const elsewhere = await ensureMeshNetwork(engine, identity, [made.subnet]);
+    expect(elsewhere.subnet).not.toBe(made.subnet);
+    await removeNetwork(engine, elsewhere.id);
   });
 
   test("takes and gives back running, paused and stopped containers, however often it is asked", async () => {

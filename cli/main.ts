@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // argv to command, and the only place that exits. Everything heavy is loaded by the command that needs it.
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { exitCodes, Problem } from "../daemon/api/problem.ts";
 import type { CommandContext, GlobalFlags } from "./commands/context.ts";
 import { orInterrupted } from "./interrupt.ts";
@@ -60,6 +60,7 @@ function buildProgram(): Command {
   addLifecycle(program);
   addViews(program);
   addEdits(program);
+  addShell(program);
   for (const command of [program, ...program.commands]) addGlobalOptions(command);
   return program;
 }
@@ -155,6 +156,24 @@ function addEdits(program: Command): void {
       const { split } = await import("./commands/split.ts");
       result.exitCode = await split(contextOf(command), service, weights);
     });
+}
+
+function addShell(program: Command): void {
+  program
+    .command("completion")
+    .description("print the script with which a shell completes devmesh's commands, flags and services")
+    .addArgument(new Argument("<shell>", "the shell").choices(["bash", "zsh", "fish"]))
+    .action(async (shell: "bash" | "zsh" | "fish") => {
+      const { completionScripts } = await import("./commands/completion.ts");
+      process.stdout.write(completionScripts[shell]);
+    });
+  program.command("complete [words...]", { hidden: true }).action(async (words: string[]) => {
+    const { complete } = await import("./complete.ts");
+    const { projectNames } = await import("./service-names.ts");
+    const found = complete(program, words, projectNames({ cwd: process.cwd(), env: process.env }));
+    const lines = found.candidates.map(({ word, description }) => `${word}\t${description}`);
+    process.stdout.write([found.kind, ...lines, ""].join("\n"));
+  });
 }
 
 function wholeNumber(text: string): number {

@@ -1,4 +1,4 @@
-// What the tests of the capture need on the host itself, beside Docker: network namespaces and nftables.
+// What tests need on the host itself, beside Docker: network namespaces and nftables, and the shells that completion is for.
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { canInstallDocker, installPackages } from "./install-docker.mjs";
@@ -6,7 +6,10 @@ import { logFile } from "./project.mjs";
 import { freshLog } from "./step.mjs";
 
 /** Command to Debian package. */
-const TOOLS = { nft: "nftables", ip: "iproute2", setpriv: "util-linux", nsenter: "util-linux", script: "bsdutils" };
+const TOOLS = {
+  ...{ nft: "nftables", ip: "iproute2", setpriv: "util-linux", nsenter: "util-linux", script: "bsdutils" },
+  ...{ zsh: "zsh", fish: "fish" },
+};
 const FOLDERS = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"];
 
 /** Installs what is missing where that is ours to do; elsewhere the tests that need it say so. */

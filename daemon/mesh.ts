@@ -108,6 +108,7 @@ async function begin({ reporter }: DaemonParts, mesh: MeshParts, hasGateways: bo
   await world.relist();
   reporter.step(`network ${network.name} ${network.subnet}`);
   world.onChange(() => loop.signal());
+  world.onImage(() => runner.onImage());
   plane.setPlanning(true);
   await loop.settled();
   const gateways = plane.applied?.compiled.gateways ?? [];

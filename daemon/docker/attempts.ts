@@ -79,6 +79,14 @@ export class Attempts {
     else this.#entries.set(key, { ...entry, failures: 0, failure: null });
   }
 
+  /** What failed for a reason that may be gone now need not wait for its turn. */
+  hurry(isMended: (failure: ActionFailure) => boolean): void {
+    for (const [key, entry] of this.#entries) {
+      if (entry.failure === null || !isMended(entry.failure)) continue;
+      this.#entries.set(key, { ...entry, failures: 0, retryAtMs: 0 });
+    }
+  }
+
   keys(): string[] {
     return [...this.#entries.keys()];
   }

@@ -1,6 +1,7 @@
 // Creates a container of ours under its fixed name.
 import { createContainer, inspectContainer, removeContainer } from "./containers.ts";
 import { type Engine, isStatus } from "./engine.ts";
+import { missingImage } from "./image.ts";
 import { asRecord, asString } from "./json.ts";
 import { isOfState } from "./labels.ts";
 import type { OwnSpec, SpecContext } from "./own-spec.ts";
@@ -13,10 +14,12 @@ export interface PerformContext extends SpecContext {
 }
 
 /** A container of ours that has the name already is one that an earlier attempt left: it is replaced. */
-export async function createOwn({ engine, identity }: PerformContext, { name, body }: OwnSpec): Promise<string> {
+export async function createOwn({ engine, identity, image }: PerformContext, { name, body }: OwnSpec): Promise<string> {
   try {
     return await createContainer(engine, name, body);
   } catch (error) {
+    // The same status as for a container whose namespace is to be joined and that has gone.
+    if (isStatus(error, 404) && /no such image/i.test(String(error))) throw missingImage(engine, image);
     if (!isStatus(error, 409)) throw error;
     const existing = await inspectContainer(engine, name);
     if (existing !== null) {

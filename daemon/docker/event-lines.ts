@@ -5,10 +5,10 @@ import { asRecord, asString, asTexts } from "./json.ts";
 const lineCharsMax = 1024 * 1024;
 
 export interface EngineEvent {
-  readonly type: "container" | "network";
+  readonly type: "container" | "network" | "image";
   /** "start", "die", "connect", "health_status: healthy", ... */
   readonly action: string;
-  /** Of the container; of a network event the container concerned, or "" for the network itself. */
+  /** Of the container; of a network event the container concerned, or "" for the network itself; of an image event "". */
   readonly containerId: string;
   /** Of a network event, else "". */
   readonly networkId: string;
@@ -40,16 +40,15 @@ export function parseEvent(line: string): EngineEvent | null {
     return null; // Half a line, from an engine that died while it wrote.
   }
   const { Type: type, Action: action } = json;
-  if ((type !== "container" && type !== "network") || typeof action !== "string") return null;
+  if ((type !== "container" && type !== "network" && type !== "image") || typeof action !== "string") return null;
   const actor = asRecord(json.Actor);
   const attributes = asTexts(actor.Attributes);
   const id = asString(actor.ID);
-  const isNetwork = type === "network";
   return {
     type,
     action,
-    containerId: isNetwork ? (attributes.container ?? "") : id,
-    networkId: isNetwork ? id : "",
+    containerId: type === "container" ? id : type === "network" ? (attributes.container ?? "") : "",
+    networkId: type === "network" ? id : "",
     attributes,
     timeNano: readTimeNano(line),
   };

@@ -17,9 +17,11 @@ const pingTimeoutMs = 5000;
 const reopenAfterSilenceMs = 300_000;
 
 const actions = ["create", "start", "die", "kill", "oom", "stop", "restart", "pause", "unpause", "rename", "update"];
+/** An image that was missing may be there now. */
+const imageActions = ["tag", "load", "pull", "import"];
 const filters = {
-  type: ["container", "network"],
-  event: [...actions, "destroy", "remove", "health_status", "connect", "disconnect"],
+  type: ["container", "network", "image"],
+  event: [...actions, "destroy", "remove", "health_status", "connect", "disconnect", ...imageActions],
 };
 
 export interface EventStreamOptions {

@@ -1,4 +1,5 @@
 // Runs planned actions: keys side by side, each key's actions in order, failures kept as values and tried again later.
+import { Problem } from "../api/problem.ts";
 import { type ActionFailure, Attempts } from "./attempts.ts";
 import type { PerformContext } from "./create-own.ts";
 import { EngineError } from "./engine.ts";
@@ -73,6 +74,14 @@ export class ActionRunner {
       else (isBackground(actions) ? this.#background : this.#waiting).push({ key, actions });
     }
     this.#pump();
+  }
+
+  /** An image has come to the engine: what lacked one is tried again at once. */
+  onImage(): void {
+    const lacksImage = ({ error }: ActionFailure): boolean => error instanceof Problem && error.code === "DM0403";
+    if (![...this.failures.values()].some(lacksImage)) return;
+    this.#attempts.hurry(lacksImage);
+    this.#options.onSettled();
   }
 
   /** Resolves when nothing runs or waits for the key, background work apart. */
@@ -159,8 +168,7 @@ export class ActionRunner {
       if (action.kind === "clean-hosts") this.#rememberCleaned(action.hostsKey);
       return true;
     } catch (error) {
-      const text = (error as Error).message;
-      const reason = error instanceof EngineError ? `Docker: ${text}` : text;
+      const reason = reasonOf(error);
       const { attempts, retryAtMs } = this.#attempts.onFailed(action, error as Error, reason);
       // What is tried again is planned again, from the World of that moment.
       this.#retryIn(key, retryAtMs - this.#options.now());
@@ -191,6 +199,13 @@ export class ActionRunner {
 /** Nobody waits for it, and it costs a container. */
 function isBackground(actions: readonly Action[]): boolean {
   return actions.every(({ kind }) => kind === "clean-hosts");
+}
+
+/** A Problem says what to do next: whoever reads the status is who can do it. */
+function reasonOf(error: unknown): string {
+  if (error instanceof Problem) return `${error.message} (${error.code}); ${error.hint}`;
+  const { message } = error as Error;
+  return error instanceof EngineError ? `Docker: ${message}` : message;
 }
 
 /** A failed action may have failed because the World it was planned with is gone. */

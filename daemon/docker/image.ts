@@ -19,9 +19,14 @@ export async function ensureImage(engine: Engine, tag: string): Promise<ProxyIma
     return { tag, id: asString(asRecord(image).Id) };
   } catch (error) {
     if (!isStatus(error, 404)) throw error;
-    const hint = "npm run setup builds it; for an installed devmesh: docker load the image of this version";
-    throw new Problem("DM0403", `the proxy's image ${tag} is not on the Docker engine at ${engine.url}`, hint);
+    throw missingImage(engine, tag);
   }
+}
+
+/** Also for one that somebody has removed since the daemon started. */
+export function missingImage({ url }: Pick<Engine, "url">, tag: string): Problem {
+  const hint = "npm run setup builds it; for an installed devmesh: docker load the image of this version";
+  return new Problem("DM0403", `the proxy's image ${tag} is not on the Docker engine at ${url}`, hint);
 }
 
 export interface EngineFacts {

@@ -57,6 +57,7 @@ export class WorldWatch {
   readonly #stops = new Map<string, Stop>();
   readonly #changeListeners = new Set<() => void>();
   readonly #eventListeners = new Set<(event: WorldEvent) => void>();
+  readonly #imageListeners = new Set<() => void>();
   readonly #firstList = Promise.withResolvers<void>();
   readonly #abort = new AbortController();
   readonly #dropImageClaims: DropImageClaims;
@@ -114,6 +115,12 @@ export class WorldWatch {
     return () => this.#eventListeners.delete(listener);
   }
 
+  /** Called when an image has come to the engine, or got a name. */
+  onImage(listener: () => void): () => void {
+    this.#imageListeners.add(listener);
+    return () => this.#imageListeners.delete(listener);
+  }
+
   /** Inspects these again; resolves when the snapshot shows what Docker says now. */
   async refresh(ids: readonly string[]): Promise<void> {
     if (this.#waiting.size + ids.length > refreshQueueMax) return this.relist();
@@ -149,6 +156,10 @@ export class WorldWatch {
 
   #onEvent(event: EngineEvent): void {
     const { action, containerId, attributes, timeNano } = event;
+    if (event.type === "image") {
+      for (const listener of this.#imageListeners) listener();
+      return;
+    }
     if (containerId === "") {
       void this.relist(); // A network came or went: rare, and its facts are part of many containers.
       return;

@@ -31,6 +31,16 @@ describe("Attempts", () => {
     expect(attempts.failures.get("app")).toMatchObject({ action: "create-sidecar", reason: "no", attempts: 9 });
   });
 
+  test("a failure whose reason may be gone is tried again at once, and the others wait", () => {
+    const { attempts } = atTime();
+    attempts.onFailed(create(), new Error("no image"), "no image");
+    attempts.onFailed({ ...create(), key: "other" }, new Error("no"), "no");
+    attempts.hurry(({ reason }) => reason === "no image");
+    expect(attempts.waitMs("app", [create()])).toBe(0);
+    expect(attempts.waitMs("other", [create()])).toBe(backoffMs.first);
+    expect(attempts.failures.get("app")?.reason).toBe("no image");
+  });
+
   test("a failure is forgotten when nothing is left to do", () => {
     const { attempts } = atTime();
     attempts.onFailed(create(), new Error("no"), "no");

@@ -35,6 +35,12 @@ describe("the event stream's text", () => {
     expect(parseEvent(disconnect)).toMatchObject({ containerId: "c1", networkId: "n1", action: "disconnect" });
   });
 
+  test("an image's event concerns no container", () => {
+    const tag =
+      '{"Type":"image","Action":"tag","Actor":{"ID":"sha256:1","Attributes":{"name":"proxy:1"}},"timeNano":7}';
+    expect(parseEvent(tag)).toMatchObject({ type: "image", action: "tag", containerId: "", networkId: "" });
+  });
+
   test("lines that are cut anywhere come out whole", () => {
     const text = `${die}\n${disconnect}\n`;
     for (let cut = 0; cut <= text.length; cut++) {
@@ -45,7 +51,7 @@ describe("the event stream's text", () => {
   test.each([
     ["half a line", die.slice(0, 50)],
     ["an empty line", ""],
-    ["another kind of event", '{"Type":"image","Action":"pull"}'],
+    ["another kind of event", '{"Type":"volume","Action":"mount"}'],
     ["something that is not an object", "7"],
   ])("%s is skipped", (_why, line) => {
     expect(parsed(`${line}\n${die}\n`)).toHaveLength(1);

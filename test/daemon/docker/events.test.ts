@@ -49,7 +49,9 @@ describe("EventStream", () => {
     const { asked } = await streamFrom();
     const [first] = asked();
     expect(first?.searchParams.has("since")).toBe(false);
-    expect(JSON.parse(first?.searchParams.get("filters") ?? "{}")).toMatchObject({ type: ["container", "network"] });
+    expect(JSON.parse(first?.searchParams.get("filters") ?? "{}")).toMatchObject({
+      type: ["container", "network", "image"],
+    });
   });
 
   test("after a cut it connects again from two seconds before the last event, and says nothing twice", async () => {

@@ -1,6 +1,6 @@
 // A small HTTP application for tests: says who it is, echoes what it got, and can be slow, fail or upgrade.
 // Every answer names the container: x-name is NAME, x-host its host name (the short id).
-// GET /?ms=50&status=503&bytes=1000 · POST anything · Upgrade: echo · NAME and PORT from the environment · PRINT=1 logs requests.
+// GET /?ms=50&status=503&bytes=1000 · GET /?eat=1 takes memory until the kernel ends it · POST anything · Upgrade: echo · NAME and PORT from the environment · PRINT=1 logs requests.
 import { createHash } from "node:crypto";
 import http from "node:http";
 import type { Socket } from "node:net";
@@ -16,6 +16,7 @@ const server = http.createServer((request, response) => {
     hash.update(chunk);
   });
   request.on("end", () => {
+    if (url.searchParams.has("eat")) eat();
     if (process.env.PRINT !== undefined) console.log(`${request.method} ${request.url}`);
     const answer = () => {
       const size = Number(url.searchParams.get("bytes") ?? 0);
@@ -40,6 +41,13 @@ const server = http.createServer((request, response) => {
     else answer();
   });
 });
+
+/** Filled, since the kernel gives no memory for what was never written. */
+function eat(): void {
+  const eaten: Buffer[] = [];
+  for (;;) eaten.push(Buffer.alloc(16 * 1024 * 1024, 1));
+}
+
 server.on("upgrade", (_request, socket: Socket) => {
   socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n");
   socket.on("error", () => socket.destroy());

@@ -1,6 +1,7 @@
 // Spec and World to what every proxy is told. Pure: equal input gives equal output, whatever order Docker lists things in.
 import type { MtlsMode, PortConfig, ProxyConfig } from "../../proxy/contract/config.ts";
 import type { Diagnostic } from "../spec/diagnostic.ts";
+import { checkCapture } from "./check-capture.ts";
 import { endpointsOf } from "./endpoints.ts";
 import { type CompiledGateway, gatewaysOf, servicesOfGateway } from "./gateways.ts";
 import { hostsIn } from "./hosts.ts";
@@ -63,6 +64,7 @@ export function compile(input: CompileInput): Compiled {
   checkVirtualServices({ spec, hosts, subsets, bound, problems });
   checkDestinationRules(spec, hosts, problems);
   checkAddresses(input, catalog, problems);
+  checkCapture(catalog, spec, problems);
   const names = namesOf(catalog, input.world, meshName);
   const parts = new Map<string, Part>();
   for (const service of catalog.services.values()) {

@@ -1,6 +1,7 @@
 // What a workload's proxy takes in: from whom, on which ports, and by which rules.
 import type { AllowConfig, InboundConfig, MtlsMode } from "../../proxy/contract/config.ts";
 import type { AllowSpec, Spec } from "../spec/spec.ts";
+import { isCapturedInbound } from "./capture.ts";
 import { anybody, outside } from "./isolation.ts";
 import type { Service, Workload } from "./model.ts";
 import { compareText } from "./problems.ts";
@@ -49,12 +50,14 @@ function principalsOf(name: string, { identity, gateway }: InboundContext): read
   return name === "gateway" && gateway !== name ? [identity(name), identity(gateway)] : [identity(name)];
 }
 
-/** Published ports that anyone who reaches the host may use, as `outside`: for the status view. */
+/** Published ports that anyone who reaches the host may use, as `outside` or past the mesh: for the status view. */
 export function openPortsOf(service: Service): readonly number[] {
   const rules = service.spec?.allow ?? null;
   const isOpen = rules === null || rules.some(({ from }) => from.includes(outside) || from.includes(anybody));
-  const ports = service.workloads.flatMap(({ container }) => container.published.map((port) => port.containerPort));
-  return isOpen ? [...new Set(ports)].sort((a, b) => a - b) : [];
+  const ports = service.workloads.flatMap(({ container, capture }) =>
+    container.published.map((port) => port.containerPort).filter((port) => isOpen || !isCapturedInbound(capture, port)),
+  );
+  return [...new Set(ports)].sort((a, b) => a - b);
 }
 
 function distinct(texts: readonly string[]): readonly string[] {

@@ -6,6 +6,8 @@ export const labelNames = {
   mesh: "devmesh.mesh",
   service: "devmesh.service",
   version: "devmesh.version",
+  inject: "devmesh.inject",
+  istioInject: "sidecar.istio.io/inject",
   composeProject: "com.docker.compose.project",
   composeService: "com.docker.compose.service",
 } as const;
@@ -32,12 +34,18 @@ export interface Exclusion {
   readonly sharesWith: string | null;
 }
 
+/** Of the two labels that say whether a container gets a sidecar, the one that counts: ours where both are there. */
+export function injectLabelOf({ labels }: Container): string {
+  const { inject, istioInject } = labelNames;
+  return labels[inject] === undefined && labels[istioInject] !== undefined ? istioInject : inject;
+}
+
 /** Why a member gets no sidecar, or null. */
 export function exclusionOf(container: Container, spec: ServiceSpec | null, world: World): Exclusion | null {
   const { networkMode } = container;
   const alone = (reason: string): Exclusion => ({ reason, sharesWith: null });
   if (spec?.isMeshed === false) return alone(`mesh: false for ${spec.name} in ${spec.origin.file}`);
-  if (container.isOptedOut) return alone("label devmesh.inject=false");
+  if (container.isOptedOut) return alone(`label ${injectLabelOf(container)}=false`);
   if (networkMode === "host") return alone("network_mode host: it has no network of its own to put a sidecar into");
   if (networkMode === "none") return alone("network_mode none: it has no network");
   if (networkMode.startsWith("container:")) {

@@ -1,4 +1,5 @@
 // What compile works on between its steps: the World's containers, each with the place in the mesh that the Spec gives it.
+import type { CaptureOptions } from "../../proxy/contract/capture-options.ts";
 import type { PortConfig } from "../../proxy/contract/config.ts";
 import type { Container, World } from "../docker/world.ts";
 import type { ServiceSpec, Spec } from "../spec/spec.ts";
@@ -29,6 +30,8 @@ export interface Workload {
   readonly networks: ReadonlySet<string>;
   /** "" when it has none. */
   readonly meshAddress: string;
+  /** mesh.yaml's, and what its own labels say instead. */
+  readonly capture: CaptureOptions;
 }
 
 export interface Unmeshed {

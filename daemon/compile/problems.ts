@@ -16,6 +16,8 @@ export const compileCodes = {
   noPort: "DM1402",
   emptySubset: "DM1403",
   noAddressLeft: "DM1404",
+  openPort: "DM1405",
+  label: "DM1406",
 } as const;
 
 export type CompileCode = keyof typeof compileCodes;

@@ -1,6 +1,8 @@
 // Which service and version each container of the World is: the Spec's versions, labels, else the compose service itself.
+import type { CaptureOptions } from "../../proxy/contract/capture-options.ts";
 import type { Container } from "../docker/world.ts";
 import type { ServiceSpec } from "../spec/spec.ts";
+import { captureOf } from "./capture.ts";
 import { exclusionOf, isMember, isUsableName, labelNames } from "./membership.ts";
 import type { Catalog, CompileInput, Service, ServiceVersion, Unmeshed, Workload } from "./model.ts";
 import { portsOf } from "./ports.ts";
@@ -26,7 +28,8 @@ export function catalogOf(input: CatalogInput): Catalog {
     const exclusion = isUsableName(place.service)
       ? exclusionOf(container, specs.get(place.service) ?? null, input.world)
       : { reason: `"${place.service}" cannot be a service's name: use letters, digits, - and _`, sharesWith: null };
-    if (exclusion === null) workloads.push(workloadOf(container, place, input));
+    const capture = captureOf(container.labels, specs.get(place.service)?.capture ?? null);
+    if (exclusion === null) workloads.push(workloadOf({ container, place, capture }, input));
     else unmeshed.push({ containerId: container.id, container: container.name, service: place.service, ...exclusion });
   }
   const versions = withLabelled(native, workloads);
@@ -93,7 +96,10 @@ function usable(version: string | undefined): string | null {
   return version !== undefined && isUsableName(version) ? version : null;
 }
 
-function workloadOf(container: Container, place: Place, { world }: CatalogInput): Workload {
+function workloadOf(
+  { container, place, capture }: { container: Container; place: Place; capture: CaptureOptions },
+  { world }: CatalogInput,
+): Workload {
   const isMesh = (networkId: string) => networkId === world.mesh?.id;
   const attached = container.networks.map(({ networkId }) => networkId);
   return {
@@ -103,6 +109,7 @@ function workloadOf(container: Container, place: Place, { world }: CatalogInput)
     labels: labelsOf(container, place),
     networks: new Set(attached.filter((id) => !isMesh(id))),
     meshAddress: container.networks.find(({ networkId }) => isMesh(networkId))?.address ?? "",
+    capture,
   };
 }
 

@@ -1,4 +1,6 @@
 // Which containers get a sidecar, and whether they wait for it before their first instruction.
+
+import type { CaptureOptions } from "../../proxy/contract/capture-options.ts";
 import type { Spec } from "../spec/spec.ts";
 import { isAlive, type Workload } from "./model.ts";
 
@@ -14,6 +16,8 @@ export interface DesiredSidecar {
   readonly holdReason: string;
   /** What the user should know about this container, or null. */
   readonly warning: string | null;
+  /** What of its traffic is captured; empty: all. A sidecar is replaced when this changes. */
+  readonly options: CaptureOptions;
 }
 
 const unbound = "it is privileged, has NET_ADMIN or runs as user 1337, so it can undo the mesh's rules or go past them";
@@ -22,7 +26,7 @@ const unbound = "it is privileged, has NET_ADMIN or runs as user 1337, so it can
 export function sidecarsOf(workloads: readonly Workload[], spec: Spec): readonly DesiredSidecar[] {
   return workloads
     .filter(({ container }) => isAlive(container))
-    .map(({ container, service, version }) => ({
+    .map(({ container, service, version, capture }) => ({
       containerId: container.id,
       container: container.name,
       startedAt: container.startedAt,
@@ -30,6 +34,7 @@ export function sidecarsOf(workloads: readonly Workload[], spec: Spec): readonly
       version,
       ...holdOf(container, spec),
       warning: container.isPrivileged ? unbound : null,
+      options: capture,
     }));
 }
 

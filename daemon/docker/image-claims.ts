@@ -1,11 +1,12 @@
-// A container has the labels of its image too, and those are the word of whoever built it: which mesh a container joins and
-// which service's identity it gets is for whoever runs it to say.
+// A container has the labels of its image too, and those are the word of whoever built it: which mesh a container joins, which
+// service's identity it gets and what of its traffic is not captured is for whoever runs it to say.
 import { type Engine, isStatus } from "./engine.ts";
 import { asRecord, asString, asTexts } from "./json.ts";
 import { userLabel } from "./labels.ts";
 import { readLabels } from "./read-container.ts";
 
-const claims: readonly string[] = [userLabel.mesh, userLabel.service];
+const claims: readonly string[] = [userLabel.mesh, userLabel.service, userLabel.inject, userLabel.istioInject];
+const isClaim = (name: string): boolean => claims.includes(name) || name.startsWith(userLabel.istioTraffic);
 /** Images whose labels are remembered. */
 const imagesMax = 256;
 
@@ -28,10 +29,10 @@ export function createDropImageClaims(engine: Engine): DropImageClaims {
   };
   return async (inspected, signal) => {
     const labels = readLabels(inspected);
-    if (!claims.some((claim) => labels[claim] !== undefined)) return inspected;
+    if (!Object.keys(labels).some(isClaim)) return inspected;
     const ofImage = await labelsOf(asString(asRecord(inspected).Image), signal);
     const isImages = (name: string) => ofImage === null || ofImage[name] === labels[name];
-    const kept = Object.entries(labels).filter(([name]) => !claims.includes(name) || !isImages(name));
+    const kept = Object.entries(labels).filter(([name]) => !isClaim(name) || !isImages(name));
     const json = asRecord(inspected);
     return { ...json, Config: { ...asRecord(json.Config), Labels: Object.fromEntries(kept) } };
   };

@@ -18,6 +18,10 @@ export const userLabel = {
   service: "devmesh.service",
   version: "devmesh.version",
   inject: "devmesh.inject",
+  /** Istio's word for the same; ours comes before it. */
+  istioInject: "sidecar.istio.io/inject",
+  /** What Istio's annotations about capture begin with. */
+  istioTraffic: "traffic.sidecar.istio.io/",
 } as const;
 
 export const composeLabel = {

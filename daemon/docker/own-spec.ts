@@ -1,5 +1,6 @@
 // What devmesh asks Docker to create: sidecars, gateways, one-shots. Pure.
 import { createHash } from "node:crypto";
+import type { CaptureOptions } from "../../proxy/contract/capture-options.ts";
 import { canonicalJson } from "../../proxy/contract/diff.ts";
 import type { EngineFacts } from "./image.ts";
 import { gatewayNetworkName, label, type MeshIdentity, type OwnKind, ownLabels } from "./labels.ts";
@@ -19,8 +20,8 @@ export interface DesiredSidecar {
   readonly startedAt: string;
   /** The application container's name. */
   readonly container: string;
-  /** Further members of the proxy's DEVMESH_OPTIONS, such as excludeInboundPorts. */
-  readonly options?: Readonly<Record<string, unknown>>;
+  /** Further members of the proxy's DEVMESH_OPTIONS. */
+  readonly options?: CaptureOptions;
 }
 
 export interface DesiredGateway {

@@ -52,7 +52,7 @@ export function readContainer(inspected: unknown, networks: ReadonlyMap<string, 
     // Docker tells it by an event only: see stopping.ts.
     isStopping: false,
     isPrivileged: readIsPrivileged(host, config),
-    isOptedOut: labels[userLabel.inject]?.toLowerCase() === "false",
+    isOptedOut: (labels[userLabel.inject] ?? labels[userLabel.istioInject])?.trim().toLowerCase() === "false",
   };
 }
 

@@ -40,7 +40,7 @@ export interface Container {
   readonly isStopping: boolean;
   /** Can undo the rules or go past them: privileged, with NET_ADMIN, or the proxy's own user. */
   readonly isPrivileged: boolean;
-  /** `devmesh.inject: "false"`. */
+  /** `devmesh.inject: "false"`, or Istio's `sidecar.istio.io/inject: "false"`. */
   readonly isOptedOut: boolean;
 }
 

@@ -59,6 +59,8 @@ export const diagnosticCodes = {
   DM1402: "a service without a port",
   DM1403: "a subset without a container",
   DM1404: "no virtual address is left",
+  DM1405: "a protected port that is not captured",
+  DM1406: "a label that is not read",
 } as const satisfies Record<string, string>;
 
 export type DiagnosticCode = keyof typeof diagnosticCodes;

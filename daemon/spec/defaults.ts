@@ -43,5 +43,6 @@ export function defaultService(name: string, origin: Origin = { file: "", line: 
     allow: null,
     mtls: null,
     waitForEndpointsMs: 0,
+    capture: null,
   };
 }

@@ -1,6 +1,7 @@
 // What the user wrote, free of how: the native language and Istio's documents both end here.
 // Names are as written; nothing here was checked against what runs (compile does that with the World).
 
+import type { CaptureOptions } from "../../proxy/contract/capture-options.ts";
 import type { MtlsMode, Protocol, RetryConfig, RouteMatch } from "../../proxy/contract/config.ts";
 import type { Diagnostic } from "./diagnostic.ts";
 
@@ -48,6 +49,13 @@ export interface ServiceSpec {
   readonly allow: readonly AllowSpec[] | null;
   readonly mtls: MtlsMode | null;
   readonly waitForEndpointsMs: number;
+  /** Null: nothing was said, and everything is captured. */
+  readonly capture: CaptureSpec | null;
+}
+
+/** Labels of a container come before it, member by member. */
+export interface CaptureSpec extends CaptureOptions {
+  readonly origin: Origin;
 }
 
 export interface PortSpec {

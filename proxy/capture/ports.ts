@@ -21,6 +21,8 @@ export const proxyGid = 1337;
 export const proxyMark = 1337;
 /** Conntrack mark of connections that leave directly because their destination is not among the included ones. */
 export const directMark = 1338;
+/** Conntrack mark of connections from outside that reach the application directly: their port is not among the included ones. */
+export const directInboundMark = 1339;
 
 /** Docker's resolver, in every container on a network of its own. */
 export const dockerDns = { address: "127.0.0.11", port: 53 } as const;

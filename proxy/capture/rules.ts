@@ -1,7 +1,8 @@
 // The nftables rules of one network namespace, as text: what is captured, and the guard that cuts what flows past the capture.
 // Loading the text is one transaction.
-import { isIP, isIPv4 } from "node:net";
+import { type CaptureOptions, cidrFault } from "../contract/capture-options.ts";
 import {
+  directInboundMark,
   directMark,
   dnsPort,
   dockerDns,
@@ -13,17 +14,9 @@ import {
   proxyUid,
 } from "./ports.ts";
 
-export interface RuleOptions {
+export interface RuleOptions extends CaptureOptions {
   /** IPv4 CIDR of the mesh's shared network. Exclusions never open it. */
   readonly meshSubnet: string;
-  /** TCP ports of the application that are neither captured nor guarded. */
-  readonly excludeInboundPorts?: readonly number[];
-  /** TCP ports that the application reaches directly, at any address outside the mesh's subnet. */
-  readonly excludeOutboundPorts?: readonly number[];
-  /** Addresses or CIDRs, IPv4 or IPv6, that the application reaches directly. */
-  readonly excludeOutboundCidrs?: readonly string[];
-  /** When given, only these (and the mesh's subnet) are captured; everything else is reached directly. */
-  readonly includeOutboundCidrs?: readonly string[];
   /** Drops the application's UDP, except DNS and replies (REGISTRY_ONLY egress). Otherwise it passes and is counted. */
   readonly isUdpDropped?: boolean;
   /** True once the proxy listens on ::1 and ::. Until then IPv6 TCP is reset and counted. */
@@ -78,7 +71,9 @@ export function nftRules(options: RuleOptions): string {
 function sets(options: RuleOptions): string[] {
   return [
     ...set("excluded_in_ports", "inet_service", options.excludeInboundPorts?.map(port)),
+    ...set("included_in_ports", "inet_service", options.includeInboundPorts?.map(port)),
     ...set("excluded_out_ports", "inet_service", options.excludeOutboundPorts?.map(port)),
+    ...set("included_out_ports", "inet_service", options.includeOutboundPorts?.map(port)),
     ...cidrSets("excluded_out", options.excludeOutboundCidrs),
     ...cidrSets("included_out", options.includeOutboundCidrs),
   ];
@@ -117,6 +112,9 @@ function natChains(mesh: string, options: RuleOptions): string[] {
     ...(options.includeOutboundCidrs === undefined
       ? []
       : [
+          `${unlessIpv6(options)}${isSyn} tcp dport @included_out_ports redirect to :${outboundPort}`,
+          // What is included but cannot be redirected is left to the guard.
+          "tcp dport @included_out_ports return",
           `${isSyn} ip daddr != @included_out4 ct mark set ${directMark} return`,
           `${isSyn} ip6 daddr != @included_out6 ct mark set ${directMark} return`,
         ]),
@@ -128,6 +126,9 @@ function natChains(mesh: string, options: RuleOptions): string[] {
     // A container that routes for others keeps doing so.
     "fib daddr type != local return",
     "tcp dport @excluded_in_ports return",
+    ...(options.includeInboundPorts === undefined
+      ? []
+      : [`${isSyn} tcp dport != @included_in_ports ct mark set ${directInboundMark} return`]),
     `${unlessIpv6(options)}${isSyn} redirect to :${inboundPort}`,
   ]);
   return [...output, ...prerouting];
@@ -146,6 +147,7 @@ function guardOut(mesh: string, options: RuleOptions): string[] {
     `ct mark ${proxyMark} accept`,
     "meta l4proto tcp ct status dnat accept",
     `ct mark ${directMark} counter name excluded_out accept`,
+    `ct mark ${directInboundMark} counter name excluded_in accept`,
     "ip daddr @excluded_out4 counter name excluded_out accept",
     "ip6 daddr @excluded_out6 counter name excluded_out accept",
     "tcp dport @excluded_out_ports counter name excluded_out accept",
@@ -176,6 +178,7 @@ function guardIn(mesh: string): string[] {
     `ct mark ${proxyMark} accept`,
     "meta l4proto tcp ct status dnat accept",
     `ct mark ${directMark} counter name excluded_out accept`,
+    `ct mark ${directInboundMark} counter name excluded_in accept`,
     "tcp dport @excluded_in_ports counter name excluded_in accept",
     "tcp sport @excluded_out_ports counter name excluded_out accept",
     "ip saddr @excluded_out4 meta l4proto tcp counter name excluded_out accept",
@@ -254,12 +257,6 @@ function family(value: string): "ipv4" | "ipv6" {
 }
 
 function cidr(value: string): string {
-  const [address = "", bits, ...rest] = value.split("/");
-  const width = isIPv4(address) ? 32 : 128;
-  const isPrefix = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= width);
-  // A zone (fe80::1%eth0) passes isIP, but is no address of a rule.
-  if (isIP(address) === 0 || address.includes("%") || !isPrefix || rest.length > 0) {
-    throw new RangeError(`${JSON.stringify(value)} is not a CIDR`);
-  }
+  if (cidrFault(value) !== null) throw new RangeError(`${JSON.stringify(value)} is not a CIDR`);
   return value;
 }

@@ -60,7 +60,7 @@ export const layers: Readonly<Record<string, Readonly<Record<string, Reach>>>> =
 
   proxy: everyProxyFolder,
   "proxy/contract": {},
-  "proxy/capture": {},
+  "proxy/capture": { "proxy/contract": "value" },
   "proxy/dns": {},
   "proxy/tcp": {},
   "proxy/http": {},

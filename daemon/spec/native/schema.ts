@@ -1,6 +1,7 @@
 // The native language: one definition that gives types, errors and the editor's JSON schema. Nothing is transformed here;
 // build.ts turns what passed into the Spec.
 import type * as z from "zod";
+import { cidrFault, reservedPorts } from "../../../proxy/contract/capture-options.ts";
 import { parseDuration, timerMsMax } from "../duration.ts";
 import {
   isHeaderName,
@@ -16,8 +17,6 @@ import { regexFault } from "../regex.ts";
 import { weightMax } from "../weights.ts";
 import { closed, either, flag, list, named, number, text, word } from "./fields.ts";
 
-/** Where the sidecar listens in the application's own network namespace. */
-export const reservedPorts: readonly number[] = [15_001, 15_006, 15_008, 15_020, 15_053];
 /** A retry is a request: more than these is a mistake in the file. */
 export const retryAttemptsMax = 100;
 
@@ -204,6 +203,28 @@ const container = text({
 });
 const mtls = word(["strict", "permissive", "disable"]);
 
+const ports = list(port, "a list of ports such as [8080, 9000]");
+const cidrs = list(
+  text({
+    expected: "an address or a CIDR, such as 192.0.2.7, 10.0.0.0/8 or fd00::/8",
+    code: "DM1108",
+    check: (value) => cidrFault(value) ?? true,
+  }),
+  "a list of addresses and CIDRs",
+);
+const capture = closed({
+  inbound: closed({
+    includePorts: ports.optional().describe("Only these ports of the container are captured; [] is none"),
+    excludePorts: ports.optional().describe("Ports of the container that are reached directly"),
+  }).optional(),
+  outbound: closed({
+    includePorts: ports.optional().describe("Only calls to these ports (and to includeCidrs) are captured"),
+    excludePorts: ports.optional().describe("Ports that the container calls directly"),
+    includeCidrs: cidrs.optional().describe("Only calls to these (and to includePorts) are captured; [] is none"),
+    excludeCidrs: cidrs.optional().describe("Addresses that the container calls directly"),
+  }).optional(),
+});
+
 const service = closed(
   {
     mesh: flag.optional().describe("false leaves the containers of this service alone"),
@@ -237,6 +258,7 @@ const service = closed(
       .describe("Who may call; an empty list is nobody"),
     mtls: mtls.optional(),
     waitForEndpoints: timeout.optional().describe("How long a request waits while no container can serve it"),
+    capture: capture.optional().describe("What of its traffic does not go through the mesh"),
   },
   [
     "outlier",

@@ -5,6 +5,7 @@ import { suggest } from "../did-you-mean.ts";
 import { parseDuration } from "../duration.ts";
 import type { Path } from "../located.ts";
 import type { AllowSpec, PortSpec, ServiceSpec, VersionSpec } from "../spec.ts";
+import { buildCapture } from "./capture.ts";
 import { checkService, type NativeContext } from "./context.ts";
 import { buildRetries, buildRoutes, buildSplit } from "./route.ts";
 import type { ServiceInput } from "./schema.ts";
@@ -28,6 +29,7 @@ export function buildService(context: NativeContext, name: string, service: Serv
     allow: buildAllow(context, service, path),
     mtls: service.mtls ?? null,
     waitForEndpointsMs: service.waitForEndpoints === undefined ? 0 : (parseDuration(service.waitForEndpoints) ?? 0),
+    capture: buildCapture(context, service, path),
   };
 }
 

@@ -33,6 +33,17 @@ test.each([
   ],
   ["an image that compose built", compose, compose, compose],
   ["an image with a version", { "devmesh.version": "v2" }, { "devmesh.version": "v2" }, { "devmesh.version": "v2" }],
+  [
+    "an image that opts out, or leaves ports open",
+    { "devmesh.inject": "false", "traffic.sidecar.istio.io/excludeInboundPorts": "80" },
+    {
+      ...compose,
+      "devmesh.inject": "false",
+      "traffic.sidecar.istio.io/excludeInboundPorts": "80",
+      "sidecar.istio.io/inject": "true",
+    },
+    { ...compose, "sidecar.istio.io/inject": "true" },
+  ],
   ["an image that is gone and can no longer be asked", null, { ...compose, ...payment }, compose],
 ])("%s", async (_why, ofImage, ofContainer, expected) => {
   const { labelsOf } = await open(ofImage);

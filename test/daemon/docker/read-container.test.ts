@@ -107,6 +107,15 @@ describe("readContainer", () => {
     expect(read("run-joined").networkMode).toBe(`container:${read("run-bridge").id}`);
   });
 
+  test.each<[string, Record<string, string>, boolean]>([
+    ["Istio's label", { "sidecar.istio.io/inject": "False" }, true],
+    ["ours before Istio's", { "devmesh.inject": "true", "sidecar.istio.io/inject": "false" }, false],
+    ["ours", { "devmesh.inject": "false", "sidecar.istio.io/inject": "true" }, true],
+    ["a word that means nothing", { "devmesh.inject": "no" }, false],
+  ])("a container opts out by %s, or does not", (_why, Labels, expected) => {
+    expect(readContainer({ Config: { Labels } }, networks).isOptedOut).toBe(expected);
+  });
+
   test.each([
     ["nothing", null],
     ["an empty object", {}],

@@ -1,6 +1,7 @@
 import { defineConfig } from "vitest/config";
 
-// Two projects: pure and socket tests run in parallel processes; tests that drive Docker run one file at a time.
+// Pure and socket tests run in parallel processes; tests that drive Docker run one file at a time. Those that take minutes
+// (long) are no part of `npm test`, which names the other two.
 export default defineConfig({
   test: {
     projects: [
@@ -8,7 +9,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/docker/**", "test/bench/**"],
+          exclude: ["test/docker/**", "test/bench/**", "test/long/**"],
           testTimeout: 20_000,
           pool: "forks",
         },
@@ -18,6 +19,16 @@ export default defineConfig({
           name: "docker",
           include: ["test/docker/**/*.test.ts"],
           testTimeout: 120_000,
+          hookTimeout: 180_000,
+          fileParallelism: false,
+          pool: "forks",
+        },
+      },
+      {
+        test: {
+          name: "long",
+          include: ["test/long/**/*.test.ts"],
+          testTimeout: 600_000,
           hookTimeout: 180_000,
           fileParallelism: false,
           pool: "forks",

@@ -1,4 +1,5 @@
-// `npm test`: set-up, then vitest on the pinned Node. `--unit` needs no Docker; other arguments are vitest's.
+// `npm test`: set-up, then vitest on the pinned Node. `--unit` needs no Docker, `--long` runs only what takes minutes; other
+// arguments are vitest's.
 // The last line counts what vitest's own JSON report says, so that a crash can never read as a pass.
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
@@ -12,7 +13,9 @@ const report = path.join(root, "test-results", "vitest.json");
 
 async function main(argv) {
   const isUnit = argv.includes("--unit");
-  const passed = argv.filter((argument) => argument !== "--unit");
+  const isLong = argv.includes("--long");
+  const projects = isUnit ? ["unit"] : isLong ? ["long"] : ["unit", "docker"];
+  const passed = argv.filter((argument) => argument !== "--unit" && argument !== "--long");
   rmSync(report, { force: true });
   mkdirSync(path.dirname(report), { recursive: true });
   await setUp({ docker: !isUnit });
@@ -20,7 +23,7 @@ async function main(argv) {
   return foreground(pinnedNode(), [
     path.join(root, "node_modules/vitest/vitest.mjs"),
     "run",
-    ...(isUnit ? ["--project", "unit"] : []),
+    ...projects.flatMap((project) => ["--project", project]),
     "--reporter=default",
     "--reporter=json",
     `--outputFile.json=${report}`,

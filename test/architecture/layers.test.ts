@@ -118,6 +118,7 @@ test("tests lie where their source lies", () => {
     "daemon",
     "docker",
     "golden",
+    "long",
     "proxy",
     "sample-shop",
     "scripts",

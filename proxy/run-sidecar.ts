@@ -11,6 +11,7 @@ import { Connections } from "./listener/connections.ts";
 import { createHealthServer } from "./listener/health-server.ts";
 import { HeldServer } from "./listener/held-server.ts";
 import { acceptInbound } from "./listener/inbound.ts";
+import { openIpv6Doors } from "./listener/ipv6-doors.ts";
 import { acceptOutbound } from "./listener/outbound.ts";
 import { acceptPeer } from "./listener/peers.ts";
 import { resolverNames } from "./names.ts";
@@ -67,7 +68,12 @@ export async function runSidecar(options: ProxyOptions, boot: string): Promise<v
     resolver.listen(),
     once(health, "listening"),
   ]);
-  await installRules(options);
+  // Mutual TLS goes over the mesh's network, which is IPv4.
+  const isIpv6Captured = await openIpv6Doors([
+    [outbound, outboundPort],
+    [inbound, inboundPort],
+  ]);
+  await installRules({ ...options, isIpv6Captured });
   dropPrivileges();
 
   await proxy.start(() => {

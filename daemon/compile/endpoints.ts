@@ -1,7 +1,7 @@
 // Which containers of a service are there, and which of them take traffic now.
 import type { EndpointConfig } from "../../proxy/contract/config.ts";
 import type { Container } from "../docker/world.ts";
-import type { Service, Workload } from "./model.ts";
+import { addressesOf, type Service, type Workload } from "./model.ts";
 import type { Subsets } from "./subsets.ts";
 
 /** In order of name. Replicas are equals: weights are between subsets, so their number never dilutes a weight. */
@@ -12,7 +12,7 @@ export function endpointsOf(
 ): readonly EndpointConfig[] {
   const endpoints = service.workloads.filter(isThere).map((workload): EndpointConfig => {
     const { container, version, meshAddress } = workload;
-    const addresses = container.networks.map(({ address }) => address);
+    const addresses = container.networks.flatMap(addressesOf);
     return {
       id: container.id,
       startedAt: container.startedAt,
@@ -21,7 +21,7 @@ export function endpointsOf(
       version,
       subsets: subsets.of(workload),
       address: meshAddress,
-      aliases: [...new Set(addresses.filter((address) => address !== "" && address !== meshAddress))].sort(),
+      aliases: [...new Set(addresses.filter((address) => address !== meshAddress))].sort(),
     };
   });
   const stopping = new Set(service.workloads.flatMap(({ container: { id, isStopping } }) => (isStopping ? [id] : [])));

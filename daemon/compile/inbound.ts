@@ -16,8 +16,8 @@ export interface InboundContext {
 }
 
 export function inboundOf(service: Service, { container }: Workload, context: InboundContext): InboundConfig {
-  const gateways = container.networks.map(({ gateway }) => gateway);
-  const subnets = container.networks.map(subnetOf);
+  const gateways = container.networks.flatMap(({ gateway, ipv6 }) => [gateway, ipv6?.gateway ?? ""]);
+  const subnets = container.networks.flatMap(subnetsOf);
   return {
     mtls: mtlsOf(service, context.spec),
     ports: service.ports,
@@ -36,8 +36,11 @@ export function mtlsOf(service: Service, spec: Spec): MtlsMode {
  * A network that Docker has not described yet (or any more) may be anything: only its gateway is then surely no neighbour.
  * Without this, every neighbour on it would pass for `outside`.
  */
-function subnetOf({ subnet, address }: Workload["container"]["networks"][number]): string {
-  return subnet === "" && address !== "" ? "0.0.0.0/0" : subnet;
+function subnetsOf({ subnet, address, ipv6 }: Workload["container"]["networks"][number]): readonly string[] {
+  return [
+    subnet === "" && address !== "" ? "0.0.0.0/0" : subnet,
+    ipv6?.subnet === "" && ipv6.address !== "" ? "::/0" : (ipv6?.subnet ?? ""),
+  ];
 }
 
 function allowConfig({ from, methods, paths }: AllowSpec, context: InboundContext): AllowConfig {

@@ -1,7 +1,7 @@
 // What compile works on between its steps: the World's containers, each with the place in the mesh that the Spec gives it.
 import type { CaptureOptions } from "../../proxy/contract/capture-options.ts";
 import type { PortConfig } from "../../proxy/contract/config.ts";
-import type { Container, World } from "../docker/world.ts";
+import type { Attachment, Container, World } from "../docker/world.ts";
 import type { ServiceSpec, Spec } from "../spec/spec.ts";
 
 export interface CompileInput {
@@ -71,6 +71,11 @@ export interface Catalog {
   readonly versionOf: ReadonlyMap<string, { readonly service: string; readonly version: string }>;
   /** Names that exist but whose containers all stay out of the mesh. */
   readonly outsideNames: ReadonlySet<string>;
+}
+
+/** The addresses that a container has on one of its networks, IPv4 first; none while it does not run. */
+export function addressesOf({ address, ipv6 }: Attachment): readonly string[] {
+  return [address, ipv6?.address ?? ""].filter((text) => text !== "");
 }
 
 /** True for containers whose network namespace exists. */

@@ -4,7 +4,7 @@ import type { World } from "../docker/world.ts";
 import type { Spec } from "../spec/spec.ts";
 import type { CompiledGateway } from "./gateways.ts";
 import { identityOf } from "./identity.ts";
-import { isAlive, type Service, type Workload } from "./model.ts";
+import { addressesOf, isAlive, type Service, type Workload } from "./model.ts";
 import { compareText } from "./problems.ts";
 
 export interface NodeContext {
@@ -29,13 +29,18 @@ export interface NamedService {
 
 export function nodeOfSidecar(workload: Workload, visible: readonly NamedService[], context: NodeContext): NodeConfig {
   const { container, networks, meshAddress } = workload;
-  const own = container.networks.filter(({ networkId }) => networks.has(networkId)).map(({ address }) => address);
+  const own = container.networks.filter(({ networkId }) => networks.has(networkId));
   return {
     kind: "sidecar",
     ...placeOf(context, workload.service),
     version: workload.version,
     workload: container.name,
-    addresses: [...own, meshAddress].filter((address) => address !== ""),
+    // What listens on IPv6 alone is found there; most applications are where they are tried first.
+    addresses: [
+      ...own.flatMap(addressesOf).filter((address) => !address.includes(":")),
+      ...own.flatMap(addressesOf).filter((address) => address.includes(":")),
+      ...(meshAddress === "" ? [] : [meshAddress]),
+    ],
     names: namesOf(workload, visible, context),
   };
 }
@@ -95,5 +100,5 @@ function directAddresses(caller: Workload, service: Service, version: string | n
 
 function sharedAddresses(caller: Workload, { container }: Workload): readonly string[] {
   const shared = container.networks.filter(({ networkId }) => caller.networks.has(networkId));
-  return shared.map(({ address }) => address).filter((address) => address !== "");
+  return shared.flatMap(addressesOf);
 }

@@ -1,7 +1,7 @@
 // From Docker's inspect JSON to our own types. Pure; nothing above it sees Docker's words.
 import { asArray, asRecord, asString, asStrings, asTexts, type Json } from "./json.ts";
 import { composeLabel, label, type OwnKind, userLabel } from "./labels.ts";
-import type { Attachment, Container, ContainerState, OwnContainer } from "./world.ts";
+import type { Attachment, Container, ContainerState, Ipv6Attachment, OwnContainer } from "./world.ts";
 
 /** New connections of this user are the proxy's own to the rules. */
 const proxyUid = "1337";
@@ -13,6 +13,8 @@ export interface NetworkFacts {
   /** The first IPv4 one, or "". */
   readonly subnet: string;
   readonly gateway: string;
+  /** The first IPv6 one, or null. */
+  readonly ipv6: Pick<Ipv6Attachment, "gateway" | "subnet"> | null;
   readonly isInternal: boolean;
   readonly labels: Readonly<Record<string, string>>;
 }
@@ -80,15 +82,21 @@ export function readNetwork(inspected: unknown): NetworkFacts {
   const json = asRecord(inspected);
   const pools = asArray(asRecord(json.IPAM).Config).map(asRecord);
   const ipv4 = pools.find((pool) => asString(pool.Subnet).includes("."));
+  const ipv6 = pools.find((pool) => asString(pool.Subnet).includes(":"));
   return {
     id: asString(json.Id),
     name: asString(json.Name),
     subnet: asString(ipv4?.Subnet),
-    // Some engines add the prefix: "172.18.0.1/16".
-    gateway: asString(ipv4?.Gateway).split("/")[0] ?? "",
+    gateway: gatewayOf(ipv4),
+    ipv6: ipv6 === undefined ? null : { subnet: asString(ipv6.Subnet), gateway: gatewayOf(ipv6) },
     isInternal: json.Internal === true,
     labels: asTexts(json.Labels),
   };
+}
+
+/** Some engines add the prefix: "172.18.0.1/16". */
+function gatewayOf(pool: Json | undefined): string {
+  return asString(pool?.Gateway).split("/")[0] ?? "";
 }
 
 function readName(json: Json): string {
@@ -141,12 +149,23 @@ function readAttachments(json: Json, networks: ReadonlyMap<string, NetworkFacts>
       address: asString(endpoint.IPAddress),
       gateway: asString(endpoint.Gateway) || (facts?.gateway ?? ""),
       subnet: facts?.subnet ?? "",
+      ipv6: readIpv6(endpoint, facts?.ipv6 ?? null),
       // Docker before 25 adds the short id by itself.
       aliases: asStrings(endpoint.Aliases).filter((alias) => alias !== shortId),
       isInternal: facts?.isInternal ?? false,
     });
   }
   return attachments.sort((a, b) => (a.network < b.network ? -1 : 1));
+}
+
+function readIpv6(endpoint: Json, facts: NetworkFacts["ipv6"]): Ipv6Attachment | null {
+  const address = asString(endpoint.GlobalIPv6Address);
+  if (address === "" && facts === null) return null;
+  return {
+    address,
+    gateway: asString(endpoint.IPv6Gateway) || (facts?.gateway ?? ""),
+    subnet: facts?.subnet ?? "",
+  };
 }
 
 function byName(networks: ReadonlyMap<string, NetworkFacts>, name: string): NetworkFacts | undefined {

@@ -343,7 +343,7 @@ export function earlyChange(event: EngineEvent): ((container: Container) => Cont
       return (container) => ({
         ...container,
         networks: container.networks.map((attachment) =>
-          attachment.networkId === event.networkId ? { ...attachment, address: "" } : attachment,
+          attachment.networkId === event.networkId ? { ...attachment, address: "", ipv6: null } : attachment,
         ),
       });
     default:

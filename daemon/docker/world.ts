@@ -51,8 +51,17 @@ export interface Attachment {
   readonly address: string;
   readonly gateway: string;
   readonly subnet: string;
+  /** Null where the network has no IPv6. */
+  readonly ipv6: Ipv6Attachment | null;
   readonly aliases: readonly string[];
   readonly isInternal: boolean;
+}
+
+export interface Ipv6Attachment {
+  /** "" while the container does not run, as are the others where Docker does not tell. */
+  readonly address: string;
+  readonly gateway: string;
+  readonly subnet: string;
 }
 
 export interface OwnContainer {

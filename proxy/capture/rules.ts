@@ -19,7 +19,7 @@ export interface RuleOptions extends CaptureOptions {
   readonly meshSubnet: string;
   /** Drops the application's UDP, except DNS and replies (REGISTRY_ONLY egress). Otherwise it passes and is counted. */
   readonly isUdpDropped?: boolean;
-  /** True once the proxy listens on ::1 and ::. Until then IPv6 TCP is reset and counted. */
+  /** True where the proxy listens on ::, which is wherever the kernel has IPv6. Else IPv6 TCP is reset and counted. */
   readonly isIpv6Captured?: boolean;
 }
 
@@ -29,7 +29,7 @@ export const tableName = "inet devmesh";
 export const counterNames = [
   "guard_out_tcp", // cut: TCP of the application that was not redirected, older than the rules
   "guard_in_tcp", // cut: the same from outside
-  "guard_out_tcp6", // cut: IPv6 TCP while the proxy has no IPv6 listener
+  "guard_out_tcp6", // cut: IPv6 TCP older than the rules, or all where the proxy has no IPv6 listener
   "guard_in_tcp6",
   "guard_invalid", // dropped: TCP that conntrack cannot place (late, out of window)
   "loop_in", // cut: connections straight to the redirection's own target

@@ -7,7 +7,8 @@ const backlog = 1024;
 const heldMax = 4096;
 
 export class HeldServer {
-  readonly #server: net.Server;
+  /** One per address. */
+  readonly #servers: net.Server[] = [];
   readonly #accept: (socket: net.Socket) => void;
   readonly #onConnections: (change: 1 | -1) => void;
   #held: net.Socket[] | null = [];
@@ -15,22 +16,23 @@ export class HeldServer {
   constructor(options: { accept: (socket: net.Socket) => void; onConnections: (change: 1 | -1) => void }) {
     this.#accept = options.accept;
     this.#onConnections = options.onConnections;
-    this.#server = net.createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) =>
-      this.#take(socket),
-    );
   }
 
-  /** Resolves when bound. Throws when the address or the port is taken. */
+  /** Resolves when bound; once per address. An IPv6 one takes IPv6 alone. Throws when the address or the port is taken. */
   async listen(port: number, host: string): Promise<void> {
+    const server = net.createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) =>
+      this.#take(socket),
+    );
     await new Promise<void>((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen({ port, host, backlog }, () => {
-        this.#server.off("error", reject);
+      server.once("error", reject);
+      server.listen({ port, host, backlog, ipv6Only: net.isIPv6(host) }, () => {
+        server.off("error", reject);
         // Out of descriptors and the like: what cannot be accepted now waits in the kernel.
-        this.#server.on("error", () => undefined);
+        server.on("error", () => undefined);
         resolve();
       });
     });
+    this.#servers.push(server);
   }
 
   /** From now on connections are served at once; those that waited come first. */
@@ -42,7 +44,7 @@ export class HeldServer {
 
   /** Takes no more connections. Those that are open go on. */
   close(): void {
-    this.#server.close();
+    for (const server of this.#servers) server.close();
     for (const socket of this.#held ?? []) socket.destroy();
     this.#held = [];
   }

@@ -16,6 +16,7 @@ import { continueTrace } from "../telemetry/trace.ts";
 import type { Connections } from "./connections.ts";
 import { type ProxyContext, refuseRequest, startExchange } from "./context.ts";
 import { countedSplice, countRefused } from "./counted-splice.ts";
+import { isStranger } from "./ipv6-doors.ts";
 import { serveHttp } from "./serve-http.ts";
 import { tunnel } from "./tunnel.ts";
 
@@ -31,7 +32,7 @@ export interface OutboundDeps {
 export function acceptOutbound(socket: net.Socket, deps: OutboundDeps): void {
   const { context } = deps;
   const dialled = deps.originalDestination(socket);
-  if (dialled === null || isLoop(context.table(), dialled)) {
+  if (dialled === null || isStranger(socket) || isLoop(context.table(), dialled)) {
     context.counters.count("loopsClosed");
     socket.destroy();
     return;
@@ -52,9 +53,11 @@ export function acceptOutbound(socket: net.Socket, deps: OutboundDeps): void {
 
 /** A connect to one of the proxy's own ports would come back to itself until descriptors run out. */
 function isLoop(table: Table, dialled: OriginalDestination): boolean {
-  return (
-    ownPorts.has(dialled.port) && (table.node.addresses.includes(dialled.address) || dialled.address.startsWith("127."))
-  );
+  return ownPorts.has(dialled.port) && (table.node.addresses.includes(dialled.address) || isLoopback(dialled.address));
+}
+
+function isLoopback(address: string): boolean {
+  return address.startsWith("127.") || address === "::1";
 }
 
 /**

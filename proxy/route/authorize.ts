@@ -1,5 +1,5 @@
 // Who may call this workload: mTLS mode, isolation between networks, allow rules. Pure; deny is the default on every doubt.
-import { isIPv4 } from "node:net";
+import { isIP } from "node:net";
 import type { AllowConfig, InboundConfig, MtlsMode, NodeConfig, PortConfig } from "../contract/config.ts";
 import { type Failure, failure } from "../http/failure.ts";
 import { pathOf } from "./route-match.ts";
@@ -74,9 +74,13 @@ export function authorize(acceptance: Acceptance, call: Call): Failure | null {
  * a list of containers, so that a container that has just started is never mistaken for the outside.
  */
 export function isOutside(acceptance: Acceptance, call: Omit<Call, "http">): boolean {
-  if (!acceptance.publishedPorts.has(call.port) || !isIPv4(call.address)) return false;
-  return acceptance.gateways.has(call.address) || !isInOneOf(acceptance.subnets, call.address);
+  if (!acceptance.publishedPorts.has(call.port) || isIP(call.address) === 0) return false;
+  if (acceptance.gateways.has(call.address)) return true;
+  return !isInOneOf(acceptance.subnets, call.address) && !isInOneOf(linkLocal, call.address);
 }
+
+/** Addresses that every host on a link gives itself: who calls with one is on one of the workload's networks. */
+const linkLocal = parseSubnets(["fe80::/10"]);
 
 function ruleAllows(rule: AllowConfig, principal: string | null, http: Call["http"]): boolean {
   if (!rule.from.some((from) => from === "*" || (principal !== null && from === principal))) return false;

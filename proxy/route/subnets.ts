@@ -1,28 +1,62 @@
-// IPv4 subnets as numbers, to ask whether an address is in one of them.
-import { isIPv4 } from "node:net";
+// Subnets as numbers, IPv4 and IPv6, to ask whether an address is in one of them.
+import { isIPv4, isIPv6 } from "node:net";
 
 export interface Subnet {
-  readonly base: number;
-  readonly mask: number;
+  readonly isIpv6: boolean;
+  /** The bits that all of its addresses begin with. */
+  readonly prefix: bigint;
+  /** How many of an address' bits are the host's. */
+  readonly hostBits: bigint;
 }
 
-/** IPv6 subnets are left out. */
 export function parseSubnets(cidrs: readonly string[]): readonly Subnet[] {
-  return cidrs.filter((cidr) => cidr.includes(".")).map(parseCidr);
+  return cidrs.flatMap((cidr) => parseCidr(cidr) ?? []);
 }
 
 export function isInOneOf(subnets: readonly Subnet[], address: string): boolean {
-  if (!isIPv4(address)) return false;
-  const number = parseAddress(address);
-  return subnets.some(({ base, mask }) => (number & mask) >>> 0 === base);
+  const parsed = parseAddress(address);
+  if (parsed === null) return false;
+  return subnets.some(
+    ({ isIpv6, prefix, hostBits }) => isIpv6 === parsed.isIpv6 && parsed.number >> hostBits === prefix,
+  );
 }
 
-function parseCidr(cidr: string): Subnet {
-  const [address = "", bits = "32"] = cidr.split("/");
-  const mask = bits === "0" ? 0 : (0xffffffff << (32 - Number(bits))) >>> 0;
-  return { base: (parseAddress(address) & mask) >>> 0, mask };
+/** Holds every address of its family: what is said of a network that Docker has not described yet. */
+export function isEverything({ isIpv6, hostBits }: Subnet): boolean {
+  return hostBits === width(isIpv6);
 }
 
-function parseAddress(address: string): number {
-  return address.split(".").reduce((sum, part) => ((sum << 8) | Number(part)) >>> 0, 0);
+function width(isIpv6: boolean): bigint {
+  return isIpv6 ? 128n : 32n;
+}
+
+/** Null: not a subnet. Without a length it is one address. */
+function parseCidr(cidr: string): Subnet | null {
+  const [address = "", length] = cidr.split("/");
+  const parsed = parseAddress(address);
+  if (parsed === null) return null;
+  const { isIpv6, number } = parsed;
+  const hostBits = length === undefined ? 0n : width(isIpv6) - BigInt(length);
+  return { isIpv6, prefix: number >> hostBits, hostBits };
+}
+
+/** A zone (fe80::1%eth0) is left out of the number. */
+function parseAddress(text: string): { readonly isIpv6: boolean; readonly number: bigint } | null {
+  if (isIPv4(text)) return { isIpv6: false, number: joined(text.split(".").map(Number), 8n) };
+  const address = text.split("%")[0] ?? "";
+  if (!isIPv6(address)) return null;
+  // The URL parser writes an embedded IPv4 address in hexadecimal, so that only groups and one gap are left.
+  const [left = "", right] = new URL(`http://[${address}]`).hostname.slice(1, -1).split("::");
+  const before = groupsOf(left);
+  const after = right === undefined ? [] : groupsOf(right);
+  const gap = new Array<number>(8 - before.length - after.length).fill(0);
+  return { isIpv6: true, number: joined([...before, ...gap, ...after], 16n) };
+}
+
+function groupsOf(text: string): number[] {
+  return text === "" ? [] : text.split(":").map((group) => Number.parseInt(group, 16));
+}
+
+function joined(parts: readonly number[], bits: bigint): bigint {
+  return parts.reduce((sum, part) => (sum << bits) | BigInt(part), 0n);
 }

@@ -13,7 +13,7 @@ import type {
 import { type Acceptance, buildAcceptance } from "./authorize.ts";
 import { compileRouteMatch, type RoutePredicate } from "./route-match.ts";
 import type { Split, Splits } from "./split.ts";
-import { isInOneOf, type Subnet } from "./subnets.ts";
+import { isEverything, isInOneOf, type Subnet } from "./subnets.ts";
 
 export interface Table {
   readonly node: NodeConfig;
@@ -115,7 +115,7 @@ function plainAddressesOf(
   const addresses = new Map<string, string>();
   if (service.mtls !== "disable") return addresses;
   // A network that Docker has not described yet may be anything.
-  const known = ownSubnets.filter(({ mask }) => mask !== 0);
+  const known = ownSubnets.filter((subnet) => !isEverything(subnet));
   for (const { id, aliases } of endpoints) {
     const shared = aliases.find((address) => isInOneOf(known, address));
     if (shared !== undefined) addresses.set(id, shared);

@@ -35,6 +35,7 @@ function attachment(networkId: string, network: string, address: string): Contai
     address,
     gateway: `${base}.1`,
     subnet: `${base}.0/24`,
+    ipv6: null,
     aliases: [],
     isInternal: networkId === "mesh",
   };

@@ -19,15 +19,17 @@ export interface WorldOptions {
   /** False: the mesh's network does not exist yet. */
   readonly hasMesh?: boolean;
   readonly own?: readonly OwnContainer[];
+  /** Networks that have IPv6 as well: fd00:20::/64, fd00:21::/64, ... with the same numbers. */
+  readonly ipv6On?: readonly string[];
   readonly containers: readonly ContainerOptions[];
 }
 
 /** Networks get 172.20.0.0/16, 172.21.0.0/16, ... by name; the mesh is 10.99.0.0/16; the n-th container is .n + 1. */
-export function worldOf({ project = "shop", hasMesh = true, own = [], containers }: WorldOptions): World {
+export function worldOf({ project = "shop", hasMesh = true, own = [], ipv6On = [], containers }: WorldOptions): World {
   const names = [...new Set(containers.flatMap(({ on = ["default"] }) => on))].sort();
   const mesh = { id: "net-mesh", name: "devmesh_shop", subnet: "10.99.0.0/16", gateway: "10.99.0.1" };
   return {
-    containers: containers.map((options, index) => containerOf(options, { project, hasMesh, names, index })),
+    containers: containers.map((options, index) => containerOf(options, { project, hasMesh, names, ipv6On, index })),
     own,
     mesh: hasMesh ? mesh : null,
   };
@@ -37,6 +39,7 @@ interface Place {
   readonly project: string;
   readonly hasMesh: boolean;
   readonly names: readonly string[];
+  readonly ipv6On: readonly string[];
   readonly index: number;
 }
 
@@ -75,7 +78,7 @@ function containerOf(options: ContainerOptions, place: Place): Container {
   };
 }
 
-function attachmentsOf(options: ContainerOptions, { hasMesh, names, index }: Place): readonly Attachment[] {
+function attachmentsOf(options: ContainerOptions, { hasMesh, names, ipv6On, index }: Place): readonly Attachment[] {
   const { service, on = ["default"], aliases = [], isOnMesh = true, state = "running" } = options;
   const isUp = state === "running" || state === "paused";
   const attach = (network: string, net: string, extra: Pick<Attachment, "networkId" | "isInternal" | "aliases">) => ({
@@ -83,12 +86,17 @@ function attachmentsOf(options: ContainerOptions, { hasMesh, names, index }: Pla
     address: isUp ? `${net}.0.${index + 2}` : "",
     gateway: `${net}.0.1`,
     subnet: `${net}.0.0/16`,
+    ipv6: null,
     ...extra,
   });
   const attachments = on.map((name) => {
     const all = service === null ? aliases : [service, ...aliases];
     const networkId = `net-${name}`;
-    return attach(`shop_${name}`, `172.${20 + names.indexOf(name)}`, { networkId, isInternal: false, aliases: all });
+    const number = 20 + names.indexOf(name);
+    const attachment = attach(`shop_${name}`, `172.${number}`, { networkId, isInternal: false, aliases: all });
+    if (!ipv6On.includes(name)) return attachment;
+    const [address, gateway] = [isUp ? `fd00:${number}::${index + 2}` : "", `fd00:${number}::1`];
+    return { ...attachment, ipv6: { address, gateway, subnet: `fd00:${number}::/64` } };
   });
   const mesh = attach("devmesh_shop", "10.99", { networkId: "net-mesh", isInternal: true, aliases: [] });
   return hasMesh && isOnMesh ? [...attachments, mesh] : attachments;

@@ -19,7 +19,7 @@ const gateway: DesiredGateway = {
 };
 
 function app(state: ContainerState, { address = "10.213.0.5", startedAt = "t1" } = {}): Container {
-  const attachment = { gateway: "", subnet: mesh.subnet, aliases: [], isInternal: true };
+  const attachment = { gateway: "", subnet: mesh.subnet, ipv6: null, aliases: [], isInternal: true };
   return {
     id: "app",
     name: "shop-cart-1",

@@ -81,6 +81,19 @@ describe("readContainer", () => {
     expect(front?.address).toMatch(/^172\.22\.0\.\d+$/);
   });
 
+  test("an attachment to a network with IPv6 has both addresses, and null without", () => {
+    const pools = [{ Subnet: "172.30.0.0/16", Gateway: "172.30.0.1" }, { Subnet: "fd12::/64" }];
+    const six = readNetwork({ Id: "n6", Name: "six", IPAM: { Config: pools } });
+    const endpoint = { NetworkID: "n6", IPAddress: "172.30.0.2", GlobalIPv6Address: "fd12::2", IPv6Gateway: "fd12::1" };
+    const raw = { Id: "x", NetworkSettings: { Networks: { six: endpoint } } };
+    const [attachment] = readContainer(raw, new Map([["n6", six]])).networks;
+    expect(attachment).toMatchObject({
+      address: "172.30.0.2",
+      ipv6: { address: "fd12::2", gateway: "fd12::1", subnet: "fd12::/64" },
+    });
+    expect(read("compose-v1-published-healthy").networks.map(({ ipv6 }) => ipv6)).toEqual([null, null]);
+  });
+
   test("a stopped container's attachment has no address but still the network's gateway", () => {
     const [back] = read("compose-v1-stopped-opted-out").networks;
     expect(back).toMatchObject({ network: "hfshop_back", address: "", gateway: "172.23.0.1" });

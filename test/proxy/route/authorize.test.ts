@@ -23,7 +23,10 @@ function acceptance(parts: Partial<InboundConfig>) {
     mtls: "strict",
     ports: [{ number: 8080, protocol: "http", aliases: [80] }],
     publishedPorts: [8080],
-    networks: { gateways: ["172.20.0.1"], subnets: ["172.20.0.0/16", "10.213.0.0/16"] },
+    networks: {
+      gateways: ["172.20.0.1", "fd12:3456::1"],
+      subnets: ["172.20.0.0/16", "10.213.0.0/16", "fd12:3456::/64"],
+    },
     callers: [cart, website],
     allow: null,
     ...parts,
@@ -36,7 +39,12 @@ describe("isOutside", () => {
     ["a neighbour on the same network", "172.20.0.9", 8080, false],
     ["a client on the LAN", "192.168.1.20", 8080, true],
     ["the gateway at a port that is not published", "172.20.0.1", 9000, false],
-    ["an IPv6 address", "fd00::1", 8080, false],
+    ["a network's IPv6 gateway", "fd12:3456::1", 8080, true],
+    ["a neighbour over IPv6", "fd12:3456::ff:9", 8080, false],
+    ["an IPv6 client from elsewhere", "fd99::1", 8080, true],
+    ["whoever is on the link, with its own address", "fe80::42:acff:fe14:9", 8080, false],
+    ["the same with its zone", "fe80::42:acff:fe14:9%eth0", 8080, false],
+    ["no address at all", "unknown", 8080, false],
   ])("%s", (_why, address, port, expected) => {
     expect(isOutside(acceptance({}), { identity: null, address, port })).toBe(expected);
   });

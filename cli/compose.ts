@@ -29,6 +29,14 @@ export async function findCompose(env: NodeJS.ProcessEnv): Promise<ComposeComman
   return isOnPath("docker-compose", env) ? { command: "docker-compose", args: [] } : null;
 }
 
+/** "docker compose 2.20.3" or "docker-compose 1.29.2", or null where there is none. */
+export async function composeVersion(env: NodeJS.ProcessEnv): Promise<string | null> {
+  const compose = await findCompose(env);
+  if (compose === null) return null;
+  const { stdout } = await run({ command: compose.command, args: [...compose.args, "version", "--short"], env });
+  return [compose.command, ...compose.args, stdout.trim().replace(/^v/, "") || "of an unknown version"].join(" ");
+}
+
 /** As findCompose; none at all is a Problem (DM0404). */
 export async function requireCompose(env: NodeJS.ProcessEnv): Promise<ComposeCommand> {
   const compose = await findCompose(env);

@@ -197,8 +197,8 @@ export function daemonOptions(project: Project, env: NodeJS.ProcessEnv): DaemonO
   };
 }
 
-/** DEVMESH_PROXY_IMAGE, else what the build wrote beside the program. */
-function proxyImage(env: NodeJS.ProcessEnv): string {
+/** DEVMESH_PROXY_IMAGE, else what the build wrote beside the program. Throws Problem DM0403 where nothing says. */
+export function proxyImage(env: NodeJS.ProcessEnv): string {
   if (env.DEVMESH_PROXY_IMAGE !== undefined && env.DEVMESH_PROXY_IMAGE !== "") return env.DEVMESH_PROXY_IMAGE;
   for (const folder of [import.meta.dirname, join(import.meta.dirname, "..", "dist")]) {
     try {

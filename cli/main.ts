@@ -11,7 +11,7 @@ import { version } from "./version.ts";
 const exitCodeHelp = `
 Exit codes:
   0 ok · 1 failure · 2 usage · 3 configuration invalid · 4 Docker unreachable · 5 mesh not running
-  6 timed out waiting · 7 a check failed (status: not healthy) · 130 interrupted`;
+  6 timed out waiting · 7 a check failed (status: not healthy, doctor) · 130 interrupted`;
 
 const result = { exitCode: exitCodes.ok as number };
 
@@ -131,6 +131,13 @@ function addViews(program: Command): void {
     .action(async (_flags: unknown, command: Command) => {
       const { metrics } = await import("./commands/metrics.ts");
       result.exitCode = await metrics(contextOf(command));
+    });
+  program
+    .command("doctor")
+    .description("check this machine and its Docker engine, with throw-away containers; exit code 7 when a check fails")
+    .action(async (_flags: unknown, command: Command) => {
+      const { doctor } = await import("./commands/doctor.ts");
+      result.exitCode = await doctor(contextOf(command));
     });
   program
     .command("version")

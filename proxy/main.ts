@@ -4,11 +4,12 @@ import { addHosts } from "./capture/add-hosts.ts";
 import { cleanHosts } from "./capture/clean-hosts.ts";
 import { removeRules } from "./capture/remove-rules.ts";
 import { parseOptions } from "./options.ts";
+import { probe } from "./probe/probe.ts";
 import { runGateway } from "./run-gateway.ts";
 import { runSidecar } from "./run-sidecar.ts";
 
 async function main(argv: readonly string[]): Promise<void> {
-  const [mode, argument] = argv;
+  const [mode, argument, last = ""] = argv;
   const boot = randomBytes(8).toString("hex");
   switch (mode) {
     case "sidecar":
@@ -24,6 +25,8 @@ async function main(argv: readonly string[]): Promise<void> {
     case "add-hosts":
       if (argument === undefined) throw new Error("add-hosts needs lines");
       return await addHosts(argument);
+    case "probe":
+      return await probe(argument, last, () => parseOptions(process.env.DEVMESH_OPTIONS));
     default:
       throw new Error(`unknown mode ${mode}: this image is started by devmesh`);
   }

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { exitCodes, problemCodes } from "../../daemon/api/problem.ts";
+import { checkIds } from "../../daemon/doctor/finding.ts";
 import { tableRows } from "./doc-tables.ts";
 import { readSources, repository } from "./source-tree.ts";
 
@@ -34,6 +35,11 @@ test("docs/cli.md lists every command and every flag of cli/main.ts", () => {
   );
   const flags = [...source.matchAll(/\.option\("(?:-\w, )?(--[\w-]+)/g)].map((match) => match[1] ?? "");
   expect(flags.filter((flag) => !page.includes(flag))).toEqual([]);
+});
+
+test("docs/cli.md lists exactly the doctor's checks", () => {
+  const rows = tableRows(read("docs/cli.md"), ["check", "proves"]);
+  expect(rows.map(([cell]) => cell?.replaceAll("`", "")).sort()).toEqual([...checkIds].sort());
 });
 
 test("docs/cli.md lists exactly the variables of ours that the code reads", () => {

@@ -13,6 +13,7 @@ const everyProxyFolder = {
   "proxy/http1": "value",
   "proxy/inner": "value",
   "proxy/listener": "value",
+  "proxy/probe": "value",
   "proxy/route": "value",
   "proxy/tcp": "value",
   "proxy/telemetry": "value",
@@ -48,6 +49,7 @@ export const layers: Readonly<Record<string, Readonly<Record<string, Reach>>>> =
   "daemon/compile": { "daemon/spec": "type", "daemon/docker": "type", "proxy/contract": "value" },
   "daemon/ca": { "daemon/api": "value", "daemon/state": "value", "proxy/contract": "value" },
   "daemon/docker": { "daemon/api": "value", "proxy/contract": "value" },
+  "daemon/doctor": { "daemon/api": "value", "daemon/docker": "value", "proxy/contract": "value" },
   "daemon/push": {
     "daemon/api": "value",
     "daemon/ca": "value",
@@ -62,6 +64,7 @@ export const layers: Readonly<Record<string, Readonly<Record<string, Reach>>>> =
   "proxy/contract": {},
   "proxy/capture": { "proxy/contract": "value" },
   "proxy/dns": {},
+  "proxy/probe": { "proxy/capture": "value", "proxy/contract": "value", "proxy/dns": "value" },
   "proxy/tcp": {},
   "proxy/http": {},
   "proxy/http1": { "proxy/http": "value" },
@@ -110,6 +113,12 @@ const exceptions: readonly (Pick<Edge, "from" | "to" | "kind"> & { readonly why:
     to: "daemon/main.ts",
     kind: "dynamic",
     why: "CLI and daemon are one bundle: the hidden command `daemon` is how the CLI starts it",
+  },
+  {
+    from: "cli/commands/doctor.ts",
+    to: "daemon/doctor/doctor.ts",
+    kind: "dynamic",
+    why: "what keeps a daemon from starting cannot be asked of a daemon",
   },
 ];
 

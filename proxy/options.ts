@@ -1,7 +1,7 @@
 // What the proxy's container is started with: the environment variable DEVMESH_OPTIONS, one JSON object.
 import type { RuleOptions } from "./capture/rules.ts";
 
-export interface ProxyOptions extends RuleOptions {
+export interface ProxyOptions extends Omit<RuleOptions, "proxyGroup"> {
   /** The container's name, for the log before the first config. */
   readonly workload: string;
 }

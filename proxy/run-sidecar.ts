@@ -5,6 +5,7 @@ import { installRules } from "./capture/install-rules.ts";
 import { listeningPorts } from "./capture/listening.ts";
 import { loadOriginalDestination, originalDestination } from "./capture/original-destination.ts";
 import { dnsPort, dockerDns, healthPort, inboundPort, outboundPort, peerPort } from "./capture/ports.ts";
+import { newProxyGroup } from "./capture/proxy-group.ts";
 import { Resolver } from "./dns/resolver.ts";
 import type { Engine } from "./engine.ts";
 import { Connections } from "./listener/connections.ts";
@@ -73,8 +74,9 @@ export async function runSidecar(options: ProxyOptions, boot: string): Promise<v
     [outbound, outboundPort],
     [inbound, inboundPort],
   ]);
-  await installRules({ ...options, isIpv6Captured });
-  dropPrivileges();
+  const proxyGroup = newProxyGroup();
+  await installRules({ ...options, isIpv6Captured, proxyGroup });
+  dropPrivileges(proxyGroup);
 
   await proxy.start(() => {
     peers.server = createPeerServer({

@@ -20,7 +20,7 @@ export interface DesiredSidecar {
   readonly options: CaptureOptions;
 }
 
-const unbound = "it is privileged, has NET_ADMIN or runs as user 1337, so it can undo the mesh's rules or go past them";
+const unbound = "it is privileged or has NET_ADMIN, so it can undo the mesh's rules";
 
 /** One for every container that runs or is paused, one-offs included; the others have no network namespace to join. */
 export function sidecarsOf(workloads: readonly Workload[], spec: Spec): readonly DesiredSidecar[] {

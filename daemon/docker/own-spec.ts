@@ -6,7 +6,7 @@ import type { EngineFacts } from "./image.ts";
 import { gatewayNetworkName, label, type MeshIdentity, type OwnKind, ownLabels } from "./labels.ts";
 import type { MeshNetwork } from "./world.ts";
 
-/** The proxy's user: what the rules in the namespace let through. */
+/** A gateway's user. It is also who owns the control socket; a sidecar becomes the same user, in a group that it draws. */
 const proxyUser = "1337:1337";
 /** Threads and exec'd bridges; Node runs some 12 threads. */
 const pidsMax = 256;

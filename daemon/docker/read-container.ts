@@ -3,9 +3,6 @@ import { asArray, asRecord, asString, asStrings, asTexts, type Json } from "./js
 import { composeLabel, label, type OwnKind, userLabel } from "./labels.ts";
 import type { Attachment, Container, ContainerState, Ipv6Attachment, OwnContainer } from "./world.ts";
 
-/** New connections of this user are the proxy's own to the rules. */
-const proxyUid = "1337";
-
 /** What an attachment says only while the container runs comes from the network itself. */
 export interface NetworkFacts {
   readonly id: string;
@@ -53,7 +50,7 @@ export function readContainer(inspected: unknown, networks: ReadonlyMap<string, 
     health,
     // Docker tells it by an event only: see stopping.ts.
     isStopping: false,
-    isPrivileged: readIsPrivileged(host, config),
+    isPrivileged: readIsPrivileged(host),
     isOptedOut: (labels[userLabel.inject] ?? labels[userLabel.istioInject])?.trim().toLowerCase() === "false",
   };
 }
@@ -207,8 +204,7 @@ function readHealth(json: Json, config: Json): Pick<Container, "hasHealthcheck" 
   return { hasHealthcheck, health: hasHealthcheck && isKnown ? status : "none" };
 }
 
-function readIsPrivileged(host: Json, config: Json): boolean {
+function readIsPrivileged(host: Json): boolean {
   const added = asStrings(host.CapAdd).map((capability) => capability.toUpperCase().replace(/^CAP_/, ""));
-  const isProxyUser = asString(config.User).split(":")[0] === proxyUid;
-  return host.Privileged === true || added.includes("NET_ADMIN") || added.includes("ALL") || isProxyUser;
+  return host.Privileged === true || added.includes("NET_ADMIN") || added.includes("ALL");
 }

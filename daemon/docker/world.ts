@@ -38,7 +38,7 @@ export interface Container {
   readonly health: "none" | "starting" | "healthy" | "unhealthy";
   /** It was told to stop and still runs: it finishes what it has. */
   readonly isStopping: boolean;
-  /** Can undo the rules or go past them: privileged, with NET_ADMIN, or the proxy's own user. */
+  /** Can undo the rules: privileged, or with NET_ADMIN. */
   readonly isPrivileged: boolean;
   /** `devmesh.inject: "false"`, or Istio's `sidecar.istio.io/inject: "false"`. */
   readonly isOptedOut: boolean;

@@ -14,9 +14,8 @@ export const dnsPort = 15053;
 /** An original destination with one of these ports is a loop or a probe: closed and counted. */
 export const ownPorts: ReadonlySet<number> = new Set([outboundPort, inboundPort, peerPort, healthPort, dnsPort]);
 
-/** User and group of the proxy: a new connection of theirs is the proxy's own. */
+/** The proxy's user. With the group that it draws (proxy-group.ts) a new connection is the proxy's own. */
 export const proxyUid = 1337;
-export const proxyGid = 1337;
 /** Conntrack mark of the proxy's own connections, for as long as their entry lives. */
 export const proxyMark = 1337;
 /** Conntrack mark of connections that leave directly because their destination is not among the included ones. */

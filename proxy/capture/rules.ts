@@ -1,6 +1,7 @@
 // The nftables rules of one network namespace, as text: what is captured, and the guard that cuts what flows past the capture.
 // Loading the text is one transaction.
 import { type CaptureOptions, cidrFault } from "../contract/capture-options.ts";
+import { acceptSignals, accountingChains, accountingSets, countCut, markMask } from "./accounting.ts";
 import {
   directInboundMark,
   directMark,
@@ -9,12 +10,13 @@ import {
   inboundPort,
   outboundPort,
   peerPort,
-  proxyGid,
   proxyMark,
   proxyUid,
 } from "./ports.ts";
 
 export interface RuleOptions extends CaptureOptions {
+  /** The group that the proxy has drawn: with its user it tells its connections from the application's. */
+  readonly proxyGroup: number;
   /** IPv4 CIDR of the mesh's shared network. Exclusions never open it. */
   readonly meshSubnet: string;
   /** Drops the application's UDP, except DNS and replies (REGISTRY_ONLY egress). Otherwise it passes and is counted. */
@@ -25,7 +27,7 @@ export interface RuleOptions extends CaptureOptions {
 
 export const tableName = "inet devmesh";
 
-/** Why bytes went past the mesh or were cut; each is a named counter of the table. */
+/** Why bytes were cut; each is a named counter of the table. What passed, and between whom, is in accounting.ts. */
 export const counterNames = [
   "guard_out_tcp", // cut: TCP of the application that was not redirected, older than the rules
   "guard_in_tcp", // cut: the same from outside
@@ -36,10 +38,8 @@ export const counterNames = [
   "mesh_out", // cut: anything in the mesh's subnet but TCP to 15008 and its replies
   "mesh_in",
   "mesh_forward", // cut: what the container was asked to route from or to the mesh's subnet
-  "excluded_out", // passed: excluded from capture
-  "excluded_in",
-  "udp_out", // passed: UDP, DNS aside
   "udp_dropped", // dropped: UDP under REGISTRY_ONLY
+  "overflow", // passed: what no accounting set had room for
 ] as const;
 
 export type CounterName = (typeof counterNames)[number];
@@ -59,10 +59,12 @@ export function nftRules(options: RuleOptions): string {
     `table ${tableName} {`,
     ...counterNames.map((name) => `  counter ${name} { }`),
     ...sets(options),
-    ...markChains(),
+    ...accountingSets(),
+    ...accountingChains(),
+    ...markChains(options),
     ...natChains(mesh, options),
     ...guardOut(mesh, options),
-    ...guardIn(mesh),
+    ...guardIn(mesh, options),
     "}",
     "",
   ].join("\n");
@@ -80,9 +82,9 @@ function sets(options: RuleOptions): string[] {
 }
 
 /** The owner of a socket is not its uid for ever, so the uid is asked once, for a new connection, and kept as a mark. */
-function markChains(): string[] {
+function markChains({ proxyGroup }: RuleOptions): string[] {
   return chain("mark_out", "type filter hook output priority -150; policy accept;", [
-    `ct state new meta skuid ${proxyUid} meta skgid ${proxyGid} ct mark set ${proxyMark}`,
+    `ct state new meta skuid ${proxyUid} meta skgid ${group(proxyGroup)} ct mark set ${proxyMark}`,
   ]).concat(
     chain("mark_in", "type filter hook prerouting priority -150; policy accept;", [
       `ct direction original tcp dport ${peerPort} ct mark set ${proxyMark}`,
@@ -137,6 +139,9 @@ function natChains(mesh: string, options: RuleOptions): string[] {
 // A packet that conntrack cannot place (late, out of window) carries no mark: a reset would cut a connection of the proxy's.
 const dropInvalid = "meta l4proto tcp ct state invalid counter name guard_invalid drop";
 
+const tcpCut = ({ isIpv6Captured }: RuleOptions) =>
+  ({ 4: "older", 6: isIpv6Captured === true ? "older" : "ipv6" }) as const;
+
 /** Filter hooks see destinations after the redirection: a captured virtual address is 127.0.0.1 here. */
 function guardOut(mesh: string, options: RuleOptions): string[] {
   return chain("guard_out", "type filter hook output priority 0; policy accept;", [
@@ -146,28 +151,33 @@ function guardOut(mesh: string, options: RuleOptions): string[] {
     `ip daddr ${mesh} goto mesh_out`,
     `ct mark ${proxyMark} accept`,
     "meta l4proto tcp ct status dnat accept",
-    `ct mark ${directMark} counter name excluded_out accept`,
-    `ct mark ${directInboundMark} counter name excluded_in accept`,
-    "ip daddr @excluded_out4 counter name excluded_out accept",
-    "ip6 daddr @excluded_out6 counter name excluded_out accept",
-    "tcp dport @excluded_out_ports counter name excluded_out accept",
-    "tcp sport @excluded_in_ports counter name excluded_in accept",
+    acceptSignals,
+    `ct mark and ${markMask} { ${directMark}, ${directInboundMark} } goto excluded_leaving`,
+    "ip daddr @excluded_out4 goto excluded_leaving",
+    "ip6 daddr @excluded_out6 goto excluded_leaving",
+    "tcp dport @excluded_out_ports goto excluded_leaving",
+    "tcp sport @excluded_in_ports goto excluded_leaving",
     ...(options.includeOutboundCidrs === undefined
       ? []
       : [
-          "meta l4proto udp ip daddr != @included_out4 counter name excluded_out accept",
-          "meta l4proto udp ip6 daddr != @included_out6 counter name excluded_out accept",
+          "meta l4proto udp ip daddr != @included_out4 goto excluded_leaving",
+          "meta l4proto udp ip6 daddr != @included_out6 goto excluded_leaving",
         ]),
     dropInvalid,
+    ...countCut("meta l4proto tcp", "leaving", tcpCut(options)),
     "meta nfproto ipv6 meta l4proto tcp counter name guard_out_tcp6 reject with tcp reset",
     "meta l4proto tcp counter name guard_out_tcp reject with tcp reset",
-    options.isUdpDropped === true
-      ? "ct direction original udp dport != 53 counter name udp_dropped drop"
-      : "udp dport != 53 counter name udp_out accept",
+    ...(options.isUdpDropped === true
+      ? [
+          ...countCut("ct direction original udp dport != 53", "leaving", { 4: "refused", 6: "refused" }),
+          "ct direction original udp dport != 53 counter name udp_dropped drop",
+        ]
+      : []),
+    "meta l4proto != tcp goto uncaptured_leaving",
   ]);
 }
 
-function guardIn(mesh: string): string[] {
+function guardIn(mesh: string, options: RuleOptions): string[] {
   // The port is that of conntrack's original tuple, so that a reply is known by the connection it answers.
   const peersOnly = `ct mark ${proxyMark} meta l4proto tcp ct original proto-dst ${peerPort} accept`;
   const guard = chain("guard_in", "type filter hook input priority 0; policy accept;", [
@@ -177,16 +187,18 @@ function guardIn(mesh: string): string[] {
     `ip daddr ${mesh} goto mesh_in`,
     `ct mark ${proxyMark} accept`,
     "meta l4proto tcp ct status dnat accept",
-    `ct mark ${directMark} counter name excluded_out accept`,
-    `ct mark ${directInboundMark} counter name excluded_in accept`,
-    "tcp dport @excluded_in_ports counter name excluded_in accept",
-    "tcp sport @excluded_out_ports counter name excluded_out accept",
-    "ip saddr @excluded_out4 meta l4proto tcp counter name excluded_out accept",
-    "ip6 saddr @excluded_out6 meta l4proto tcp counter name excluded_out accept",
+    acceptSignals,
+    `ct mark and ${markMask} { ${directMark}, ${directInboundMark} } goto excluded_entering`,
+    "tcp dport @excluded_in_ports goto excluded_entering",
+    "tcp sport @excluded_out_ports goto excluded_entering",
+    "ip saddr @excluded_out4 goto excluded_entering",
+    "ip6 saddr @excluded_out6 goto excluded_entering",
     `tcp dport ${inboundPort} counter name loop_in reject with tcp reset`,
     dropInvalid,
+    ...countCut("meta l4proto tcp", "entering", tcpCut(options)),
     "meta nfproto ipv6 meta l4proto tcp counter name guard_in_tcp6 reject with tcp reset",
     "meta l4proto tcp counter name guard_in_tcp reject with tcp reset",
+    "meta l4proto != tcp goto uncaptured_entering",
   ]);
   return [
     ...subChain("mesh_out", [
@@ -206,6 +218,8 @@ function guardIn(mesh: string): string[] {
     ...chain("guard_forward", "type filter hook forward priority 0; policy accept;", [
       `ip saddr ${mesh} counter name mesh_forward drop`,
       `ip daddr ${mesh} counter name mesh_forward drop`,
+      acceptSignals,
+      "goto forwarded",
     ]),
   ];
 }
@@ -249,6 +263,11 @@ function set(name: string, type: string, elements: readonly (string | number)[] 
 
 function port(value: number): number {
   if (!Number.isInteger(value) || value < 1 || value > 65_535) throw new RangeError(`${value} is not a port`);
+  return value;
+}
+
+function group(value: number): number {
+  if (!Number.isInteger(value) || value < 1 || value > 0xfffffffe) throw new RangeError(`${value} is not a group`);
   return value;
 }
 

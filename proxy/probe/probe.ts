@@ -4,7 +4,11 @@ import type { ProbeQuestions } from "../contract/probe.ts";
 import { ask } from "./ask.ts";
 import { serveApplication, serveSidecar } from "./serve.ts";
 
-export async function probe(part: string | undefined, argument: string, options: () => RuleOptions): Promise<void> {
+export async function probe(
+  part: string | undefined,
+  argument: string,
+  options: () => Omit<RuleOptions, "proxyGroup">,
+): Promise<void> {
   switch (part) {
     case "application":
       return await serveApplication();

@@ -9,6 +9,7 @@ import { dropPrivileges } from "../capture/drop-privileges.ts";
 import { installRules } from "../capture/install-rules.ts";
 import { loadOriginalDestination, originalDestination } from "../capture/original-destination.ts";
 import { dnsPort, dockerDns, inboundPort, outboundPort, peerPort } from "../capture/ports.ts";
+import { newProxyGroup } from "../capture/proxy-group.ts";
 import type { RuleOptions } from "../capture/rules.ts";
 import { type ProbeReport, probeGreeting, probeLifeMs, probeName, probePort } from "../contract/probe.ts";
 import { Resolver } from "../dns/resolver.ts";
@@ -23,7 +24,7 @@ export async function serveApplication(): Promise<void> {
 }
 
 /** Prints one ProbeReport when it serves, or when it knows why it cannot. */
-export async function serveSidecar(options: RuleOptions): Promise<void> {
+export async function serveSidecar(options: Omit<RuleOptions, "proxyGroup">): Promise<void> {
   await loadOriginalDestination();
   const log = (line: string): void => void process.stderr.write(`${line}\n`);
   const resolver = new Resolver({ listen: { address: "127.0.0.1", port: dnsPort }, upstream: dockerDns, log });
@@ -34,7 +35,7 @@ export async function serveSidecar(options: RuleOptions): Promise<void> {
     listen(peerPort, ["0.0.0.0"], () => probeGreeting("peer")),
     resolver.listen(),
   ]);
-  const { failure, missing } = await protect({ ...options, isIpv6Captured: hasIpv6 });
+  const { failure, missing } = await protect({ ...options, isIpv6Captured: hasIpv6, proxyGroup: newProxyGroup() });
   const { bavail, bsize } = statfsSync("/");
   const report: ProbeReport = {
     kernel: release(),
@@ -55,7 +56,7 @@ async function protect(options: RuleOptions): Promise<{ failure: string; missing
     return { failure: messageOf(error), missing: await missingModules() };
   }
   try {
-    dropPrivileges();
+    dropPrivileges(options.proxyGroup);
     return { failure: "", missing: [] };
   } catch (error) {
     return { failure: messageOf(error), missing: [] };

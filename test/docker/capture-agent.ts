@@ -20,7 +20,9 @@ export type Command =
   | { readonly do: "ask"; readonly address: string; readonly port: number }
   | { readonly do: "install"; readonly rules: RuleOptions }
   | { readonly do: "remove" }
-  | { readonly do: "drop" };
+  | { readonly do: "drop"; readonly group: number }
+  /** As another user and group than the proxy's. */
+  | { readonly do: "become"; readonly uid: number; readonly gid: number };
 
 const silenceMs = 700;
 const kept = new Map<string, Socket>();
@@ -112,8 +114,12 @@ async function run(command: Command): Promise<string> {
       await removeRules();
       return "removed";
     case "drop":
-      dropPrivileges();
+      dropPrivileges(command.group);
       return "dropped";
+    case "become":
+      process.setgid?.(command.gid);
+      process.setuid?.(command.uid);
+      return "became";
   }
 }
 

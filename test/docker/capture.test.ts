@@ -2,12 +2,16 @@
 import { execFileSync, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { proxyUid } from "../../proxy/capture/ports.ts";
 import type { CounterName, RuleOptions } from "../../proxy/capture/rules.ts";
+import { type BypassCount, bypassCommand, readBypassCounts } from "../../proxy/contract/bypass.ts";
 import type { Command } from "./capture-agent.ts";
 
 const agentPath = new URL("./capture-agent.ts", import.meta.url).pathname;
 const prefix = `dmt${process.pid % 10_000}`;
+const proxyGroup = 1_500_000_000;
 const rules: RuleOptions = {
+  proxyGroup,
   meshSubnet: "10.213.0.0/16",
   excludeInboundPorts: [9100],
   excludeOutboundPorts: [3306],
@@ -65,6 +69,18 @@ function counters(name: string): Record<CounterName, number> {
   return Object.fromEntries(entries) as Record<CounterName, number>;
 }
 
+/** What the namespace counted past its proxy, by cause, opener, peer and port. */
+function counted(name: string): Record<string, Pick<BypassCount, "bytes" | "connections">> {
+  const args = ["netns", "exec", `${prefix}${name}`, ...bypassCommand];
+  const { counts, overflow } = readBypassCounts(execFileSync("ip", args).toString());
+  expect(overflow.packets).toBe(0);
+  return Object.fromEntries(
+    counts.map(({ cause, opener, peer, protocol, port, bytes, connections }) => {
+      return [`${cause} ${opener} ${peer} ${protocol}/${port}`, { bytes, connections }];
+    }),
+  );
+}
+
 /** Container a is 10.212.0.2 on the project's network and 10.213.0.2 on the mesh's, b is .3; the host is .1 on both. */
 function makeNetwork(): void {
   ip(`netns add ${prefix}h`);
@@ -111,7 +127,7 @@ describe.runIf(isRoot)("capture in two network namespaces", () => {
       await proxy.ask({ do: "udp", address: "127.0.0.1", port: 15053 });
       expect(await proxy.ask({ do: "install", rules })).toBe("installed");
       expect(await proxy.ask({ do: "install", rules })).toBe("installed");
-      expect(await proxy.ask({ do: "drop" })).toBe("dropped");
+      expect(await proxy.ask({ do: "drop", group: proxyGroup })).toBe("dropped");
     }
   }, 60_000);
 
@@ -154,6 +170,18 @@ describe.runIf(isRoot)("capture in two network namespaces", () => {
     expect(await agents.proxyA.ask({ do: "dial", address: "10.212.0.3", port: 8080 })).toBe("10.212.0.3:8080");
   });
 
+  test("an application that runs as the proxy's user, and not in the group that was drawn, is captured like any other", async () => {
+    const application = startAgent("a");
+    expect(await application.ask({ do: "become", uid: proxyUid, gid: proxyUid })).toBe("became");
+    expect(await application.ask({ do: "dial", address: "10.212.0.3", port: 8080 })).toBe("10.212.0.3:8080");
+    await application.stop();
+    const proxy = startAgent("a");
+    expect(await proxy.ask({ do: "become", uid: proxyUid, gid: proxyGroup })).toBe("became");
+    // Past its own capture, to the other one's.
+    expect(await proxy.ask({ do: "dial", address: "10.213.0.3", port: 15008 })).toBe("peer");
+    await proxy.stop();
+  });
+
   test("the proxy's own ports are no way in: the original destination tells, or the guard resets", async () => {
     for (const port of [15001, 15020, 15053]) {
       expect(await agents.host.ask({ do: "dial", address: "10.212.0.3", port })).toBe(`10.212.0.3:${port}`);
@@ -188,10 +216,15 @@ describe.runIf(isRoot)("capture in two network namespaces", () => {
     test("an application's UDP does not leave, while UDP on the project's network passes and is counted", async () => {
       const before = counters("a");
       expect(await agents.appA.ask({ do: "ask", address: "10.213.0.3", port: 5000 })).toMatch(/^(EPERM|silence)$/);
-      expect(await agents.appA.ask({ do: "ask", address: "10.212.0.3", port: 5000 })).toBe("hello");
-      const after = counters("a");
-      expect(after.mesh_out).toBeGreaterThan(before.mesh_out);
-      expect(after.udp_out).toBe(before.udp_out + 1);
+      expect(counters("a").mesh_out).toBeGreaterThan(before.mesh_out);
+      expect(counted("a")["udp out 10.212.0.3 udp/5000"]).toBeUndefined();
+      for (let i = 0; i < 2; i++) {
+        expect(await agents.appA.ask({ do: "ask", address: "10.212.0.3", port: 5000 })).toBe("hello");
+      }
+      // Two flows of "hello" and its echo: 5 bytes, 8 of UDP's header and 20 of IP's. Both ends see the same.
+      const flows = { bytes: 4 * 33, connections: 2 };
+      expect(counted("a")["udp out 10.212.0.3 udp/5000"]).toEqual(flows);
+      expect(counted("b")["udp in 10.212.0.2 udp/5000"]).toEqual(flows);
     });
 
     test("a container that forwards is no router into or out of it", async () => {
@@ -200,6 +233,10 @@ describe.runIf(isRoot)("capture in two network namespaces", () => {
       const before = counters("b").mesh_forward;
       expect(await agents.host.ask({ do: "ask", address: "192.0.2.9", port: 5000 })).toBe("silence");
       expect(counters("b").mesh_forward).toBe(before + 1);
+      ip(`-n ${prefix}h route replace 192.0.2.0/24 via 10.212.0.3`);
+      expect(await agents.host.ask({ do: "ask", address: "192.0.2.9", port: 5000 })).toBe("silence");
+      // In the project's network it may, and what it carries for others passes its proxy.
+      expect(counted("b")["forwarded out 192.0.2.9 udp/5000"]).toMatchObject({ connections: 1 });
       ip(`-n ${prefix}h route del 192.0.2.0/24`);
     });
   });
@@ -212,6 +249,7 @@ describe.runIf(isRoot)("capture in two network namespaces", () => {
       const before = counters("a")[counter];
       expect(await agents.appA.ask({ do: "say", keepAs, text: "still there?" })).toBe("ECONNRESET");
       expect(counters("a")[counter]).toBeGreaterThan(before);
+      if (keepAs === "old") expect(counted("a")["older out 10.212.0.3 tcp/8080"]?.connections).toBe(1);
     });
 
     test("go on where they are excluded", async () => {
@@ -222,8 +260,9 @@ describe.runIf(isRoot)("capture in two network namespaces", () => {
       const say = { do: "say", keepAs: "old but excluded", text: "still there?" } as const;
       expect(await agents.appA.ask(say)).toBe("still there?");
       expect(await agents.appA.ask({ do: "dial", address: "10.212.0.3", port: 3306 })).toBe("app 3306");
-      expect(counters("b").excluded_in).toBeGreaterThan(0);
-      expect(counters("a").excluded_out).toBeGreaterThan(0);
+      // The old one and the new one; b's rules are as young as its counts.
+      expect(counted("b")["excluded in 10.212.0.2 tcp/3306"]?.connections).toBe(2);
+      expect(counted("a")["excluded out 10.212.0.3 tcp/3306"]?.connections).toBeGreaterThanOrEqual(2);
       await root.stop();
     });
   });
@@ -232,11 +271,13 @@ describe.runIf(isRoot)("capture in two network namespaces", () => {
     const root = startAgent("a");
     await root.ask({ do: "install", rules: { ...rules, includeOutboundCidrs: ["192.0.2.0/24"] } });
     expect(await agents.appA.ask({ do: "dial", address: "10.212.0.1", port: 8080 })).toBe("host");
+    expect(counted("a")["excluded out 10.212.0.1 tcp/8080"]?.connections).toBe(1);
     expect(await agents.appA.ask({ do: "dial", address: "192.0.2.7", port: 80 })).toBe("192.0.2.7:80");
     expect(await agents.appA.ask({ do: "dial", address: "10.213.200.5", port: 80 })).toBe("10.213.200.5:80");
     await root.ask({ do: "install", rules: { ...rules, isUdpDropped: true } });
     expect(await agents.appA.ask({ do: "ask", address: "10.212.0.3", port: 5000 })).toMatch(/^(EPERM|silence)$/);
     expect(counters("a").udp_dropped).toBe(1);
+    expect(counted("a")).toEqual({ "refused out 10.212.0.3 udp/5000": { bytes: 33, connections: 1 } });
     await agents.appA.ask({ do: "udp", address: "0.0.0.0", port: 5001 });
     expect(await agents.host.ask({ do: "ask", address: "10.212.0.2", port: 5001 })).toBe("hello");
     await root.ask({ do: "install", rules });

@@ -140,9 +140,16 @@ export class GuardedShop implements AsyncDisposable {
   /** In the service's network namespace: as its application, or past the capture, as far as anybody inside can get. */
   async probeInside(service: string, user: "application" | "proxy", probes: readonly Probe[]): Promise<Probed[]> {
     const place = ["--network", `container:${await this.project.container(service)}`];
-    const owner = ["--user", user === "proxy" ? "1337:1337" : "1000:1000", "-v", `${appsFolder}:/apps:ro`];
+    const asUser = user === "proxy" ? `1337:${await this.#proxyGroup(service)}` : "1000:1000";
+    const owner = ["--user", asUser, "-v", `${appsFolder}:/apps:ro`];
     const command = ["run", "--rm", ...place, ...owner, this.image, "/apps/probe.ts", JSON.stringify(probes)];
     return JSON.parse(await this.project.docker(...command));
+  }
+
+  /** The group that the service's sidecar has drawn. */
+  async #proxyGroup(service: string): Promise<string> {
+    const status = await this.project.docker("exec", await this.project.sidecar(service), "cat", "/proc/1/status");
+    return /^Gid:\t(\d+)/m.exec(status)?.[1] ?? "";
   }
 
   async fetchInside(service: string, url: string, init: RequestInit = {}): Promise<Answer> {

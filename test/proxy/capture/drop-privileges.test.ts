@@ -3,7 +3,7 @@ import { privilegesLeft } from "../../../proxy/capture/drop-privileges.ts";
 
 const none = `Name:\tnode
 Uid:\t1337\t1337\t1337\t1337
-Gid:\t1337\t1337\t1337\t1337
+Gid:\t20001\t20001\t20001\t20001
 Groups:\t
 CapInh:\t0000000000000000
 CapPrm:\t0000000000000000
@@ -26,6 +26,7 @@ test.each([
     ["CapInh 00000000a80425fb"],
   ],
   ["a saved user id", [none.replace("Uid:\t1337\t1337\t1337", "Uid:\t1337\t1337\t0")], ["Uid 1337 1337 0 1337"]],
+  ["the group of before", [none.replace("Gid:\t20001\t", "Gid:\t0\t")], ["Gid 0 20001 20001 20001"]],
   ["a group", [none.replace("Groups:\t", "Groups:\t0 1337")], ["Groups 0 1337"]],
   ["a kernel that says less", [none.replace(/CapAmb.*\n/, "")], ["CapAmb missing"]],
   [
@@ -34,5 +35,5 @@ test.each([
     ["NoNewPrivs is not set (create the container with no-new-privileges)"],
   ],
 ])("finds %s", (_why, statuses, expected) => {
-  expect(privilegesLeft(statuses)).toEqual(expected);
+  expect(privilegesLeft(statuses, 20_001)).toEqual(expected);
 });

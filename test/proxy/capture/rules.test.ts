@@ -1,11 +1,17 @@
 import { describe, expect, test } from "vitest";
-import { counterNames, nftRules, type RuleOptions, removeRulesText } from "../../../proxy/capture/rules.ts";
+import {
+  counterNames,
+  nftRules as nftRulesOf,
+  type RuleOptions,
+  removeRulesText,
+} from "../../../proxy/capture/rules.ts";
 
 const meshSubnet = "10.213.0.0/16";
+const nftRules = (options: Omit<RuleOptions, "proxyGroup">) => nftRulesOf({ proxyGroup: 1_500_000_000, ...options });
 
 describe("nftRules", () => {
   // Rewritten by `vitest -u`, reviewed in the diff. test/docker/capture.test.ts tries the same text in a kernel.
-  test.each<[string, RuleOptions]>([
+  test.each<[string, Omit<RuleOptions, "proxyGroup">]>([
     ["default", { meshSubnet }],
     [
       "everything",
@@ -59,6 +65,8 @@ describe("nftRules", () => {
     ["a prefix that is too long", { includeOutboundCidrs: ["10.0.0.0/33"] }],
     ["an address with a zone", { excludeOutboundCidrs: ["fe80::1%eth0"] }],
     ["two slashes", { excludeOutboundCidrs: ["10.0.0.0/8/8"] }],
+    ["no group", { proxyGroup: Number.NaN }],
+    ["root's group", { proxyGroup: 0 }],
     ["an IPv6 mesh", { meshSubnet: "fd00::/64" }],
   ])("refuses %s", (_why, options) => {
     expect(() => nftRules({ meshSubnet, ...options })).toThrow(RangeError);

@@ -21,11 +21,11 @@ export interface DockerParts {
 }
 
 /** Unpauses what a killed daemon had frozen. Throws Problem DM0101 to DM0103 when no engine answers. */
-export async function openDocker({ options, paths, log }: DaemonParts): Promise<DockerParts> {
+export async function openDocker({ options, paths, log, writer }: DaemonParts): Promise<DockerParts> {
   const inherited = Object.keys(dockerEnvOf(process.env)).map((name) => [name, undefined]);
   const engine = await connectEngine({ ...process.env, ...Object.fromEntries(inherited), ...options.dockerEnv });
   try {
-    const [facts, journal] = await Promise.all([readEngineFacts(engine), openPauseJournal(paths.journal)]);
+    const [facts, journal] = await Promise.all([readEngineFacts(engine), openPauseJournal(paths.journal, writer)]);
     const released = await releaseLeftovers(engine, journal);
     if (released.length > 0) log.warn({ released }, "unpaused what an earlier daemon had held");
     return { engine, facts, journal, reservedSubnets: knownComposeSubnets(options.composeFiles) };

@@ -14,6 +14,7 @@ import { openLog } from "./log-file.ts";
 import { openMesh } from "./mesh.ts";
 import { openStartReporter, type StartReporter } from "./start-reporter.ts";
 import { forgetState, makeRoom, removeStateFolder } from "./state/forget.ts";
+import { StateWriter } from "./state/writer.ts";
 import { takeLock } from "./take-lock.ts";
 
 export interface DaemonParts {
@@ -23,6 +24,8 @@ export interface DaemonParts {
   readonly reporter: StartReporter;
   readonly backend: Backend;
   readonly logTap: LogTap;
+  /** Of all that is remembered for the next daemon. */
+  readonly writer: StateWriter;
   /** Ends the daemon with this exit code. */
   end(code: number): void;
   /** Whether this is still the one daemon of the project: its state folder may have been removed, and another started. */
@@ -78,6 +81,13 @@ async function runLocked({ options, paths, reporter, own }: Locked): Promise<num
     isRemoved = true;
   };
   const backend = new Backend({ pid: process.pid, version: options.version, mesh: options.project });
+  const writer = new StateWriter({
+    onTrouble: (trouble) => {
+      if (trouble === null) log.info("the state is written again");
+      else log.error({ err: trouble }, "the state cannot be written; it is tried again");
+      backend.changed();
+    },
+  });
   const api = await ApiServer.listen({
     socket: paths.socket,
     backend,
@@ -89,22 +99,26 @@ async function runLocked({ options, paths, reporter, own }: Locked): Promise<num
     // A signal during the start ends it as well.
     const open = options.isOnlyDown === true ? openForDown : openMesh;
     const isTheOne = (): boolean => holdsLock(paths.lock, own);
-    const opening = open({ options, paths, log, logTap, reporter, backend, end: ended.resolve, isTheOne, onRemoved });
+    const shared = { options, paths, log, logTap, writer, reporter, backend };
+    const opening = open({ ...shared, end: ended.resolve, isTheOne, onRemoved });
     opening.catch(() => undefined);
     const early = await Promise.race([opening, ended.promise]);
     if (typeof early === "number") {
       await opening.then((mesh) => mesh.close()).catch(() => undefined);
+      await writer.close();
       return early;
     }
     reporter.ready(own.pid, paths.socket);
     log.info({ ms: Math.round(performance.now()) }, "the daemon is ready");
     const code = await ended.promise;
     await early.close();
+    await writer.close();
     log.info({ code }, "the daemon ends");
     if (isRemoved) await forgetState(paths, { isLogKept: false });
     return code;
   } catch (error) {
     log.error({ err: error }, "the daemon did not start");
+    await writer.close();
     // Where no mesh was up before, none is now.
     if (!existsSync(paths.options)) await forgetState(paths, { isLogKept: true }).catch(() => undefined);
     throw error;

@@ -10,6 +10,25 @@ import { type ServiceLogsDeps, serviceLogs } from "./service-logs.ts";
 import { buildStatus, notReady, type StatusInput } from "./status.ts";
 import { meshRegistry } from "./telemetry/metrics.ts";
 
+/** Of the two clocks; containers' certificates are made by the engine's, times that are shown are this machine's. */
+const clockDifferenceMaxMs = 5 * 60_000;
+
+function wrongClock(aheadMs: number): readonly string[] {
+  if (Math.abs(aheadMs) <= clockDifferenceMaxMs) return [];
+  const minutes = Math.round(Math.abs(aheadMs) / 60_000);
+  const side = aheadMs < 0 ? "ahead of" : "behind";
+  return [
+    `this machine's clock is ${minutes} minutes ${side} the Docker engine's: set the wrong one, since applications see it`,
+  ];
+}
+
+function unwritten({ writer }: Pick<DaemonParts, "writer">): readonly string[] {
+  const { trouble } = writer;
+  if (trouble === null) return [];
+  const text = trouble instanceof Problem ? `${trouble.message} (${trouble.code}); ${trouble.hint}` : trouble.message;
+  return [`${text}; until then a new daemon would not know all that this one knows`];
+}
+
 /** `quiesce` stops all work on Docker, the file and the proxies, before `down` undoes it. */
 export function meshBackend(
   parts: DaemonParts,
@@ -36,10 +55,11 @@ export function meshBackend(
     proxies: fleet.statuses(),
     failures: runner.failures,
     held: mesh.held(),
-    nowMs: Date.now(),
+    nowMs: docker.engine.now(),
     traffic: telemetry.traffic,
     now: performance.now(),
     events,
+    troubles: [...unwritten(parts), ...wrongClock(docker.engine.now() - Date.now())],
   });
   const logs: ServiceLogsDeps = {
     engine: docker.engine,

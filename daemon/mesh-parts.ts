@@ -19,7 +19,7 @@ import type { Spec } from "./spec/spec.ts";
 import type { SpecSource } from "./spec-source.ts";
 import { openAddressBook } from "./state/addresses.ts";
 import { type Adoption, openAdoption } from "./state/adoption.ts";
-import { type InForce, writeInForce } from "./state/in-force.ts";
+import { type InForce, inForceRecord } from "./state/in-force.ts";
 import { openTelemetry, type Telemetry } from "./telemetry/telemetry.ts";
 
 export interface MeshGround {
@@ -41,15 +41,15 @@ export interface MeshParts extends MeshGround {
 }
 
 export async function connectParts(parts: DaemonParts, ground: MeshGround, closers: Closers): Promise<MeshParts> {
-  const { options, paths, log, backend } = parts;
+  const { options, paths, log, backend, writer } = parts;
   const { docker, identity, world, inForce } = ground;
   const events = createEventLog(Date.now);
   const telemetry = openTelemetry(() => performance.now());
   const [adoption, authority, epochs, book] = await Promise.all([
-    openAdoption(paths.adoption, (error) => log.error({ err: error }, "who serves could not be written")),
-    openAuthority(paths.root, Date.now()),
-    openEpochs(paths.epoch, Date.now),
-    openAddressBook(paths.addresses, (error) => log.error({ err: error }, "addresses could not be written")),
+    openAdoption(paths.adoption, writer),
+    openAuthority(paths.root, docker.engine.now()),
+    openEpochs(paths.epoch, Date.now, writer),
+    openAddressBook(paths.addresses, writer),
   ]);
   const lifetimeMs = (): number => (plane.applied?.spec ?? inForce?.spec ?? defaultSpec).certificateLifetimeMs;
   const onReady = (): void => loop.signal();
@@ -84,7 +84,6 @@ export async function connectParts(parts: DaemonParts, ground: MeshGround, close
       backend.changed();
     },
   });
-  closers.add(() => adoption.flush());
   const loop = new ReloadLoop({
     // Two daemons would undo each other's work.
     round: async () => (parts.isTheOne() ? await plane.round() : parts.end(1)),
@@ -115,10 +114,13 @@ function openFleet({ parts, docker, adoption, authority, epochs, telemetry, life
     nextEpoch: () => epochs.next(),
     sign: async (spki, identity) => {
       const life = lifetimeMs();
-      const signed = await authority.signWorkload({ spki, identity, lifetimeMs: life, now: Date.now() });
+      const now = await docker.engine.readClock();
+      const signed = await authority.signWorkload({ spki, identity, lifetimeMs: life, now });
       return { ...signed, roots: authority.roots, lifetimeMs: life };
     },
-    now: Date.now,
+    // Certificates are for containers: the engine's clock is theirs, this machine's may be another.
+    now: () => docker.engine.now(),
+    lifetimeMs,
     log: (level, own, text) => log[level]({ proxy: own.name }, text),
     onReport: (own, report, isResumed) => {
       telemetry.add(own.id, report, isResumed);
@@ -138,7 +140,7 @@ function openFleet({ parts, docker, adoption, authority, epochs, telemetry, life
 
 /** What follows from each new Spec beside configs: the metrics listener, and the memory for the next daemon. */
 function rememberApplied(
-  { options, paths, log, backend }: DaemonParts,
+  { options, paths, log, backend, writer }: DaemonParts,
   { mesh }: MeshIdentity,
   { events, closers }: { readonly events: EventLog; readonly closers: Closers },
 ): (spec: Spec) => void {
@@ -150,13 +152,9 @@ function rememberApplied(
     },
   );
   closers.add(() => metrics.close());
-  let writing: Promise<void> = Promise.resolve();
-  closers.add(() => writing);
   return (spec) => {
     metrics.set(spec.metricsListen);
-    writing = writing
-      .then(() => writeInForce(paths.inForce, options.version, { mesh, spec }))
-      .catch((error: unknown) => log.error({ err: error }, "what is in force could not be written"));
+    writer.write(paths.inForce, inForceRecord(options.version, { mesh, spec })).catch(() => undefined);
   };
 }
 

@@ -31,6 +31,7 @@ export interface StatusInput {
   /** The clock that `traffic` is fed with. */
   readonly now: number;
   readonly events: EventLog;
+  readonly troubles: readonly string[];
 }
 
 export function buildStatus(input: StatusInput): StatusView {
@@ -56,6 +57,7 @@ export function buildStatus(input: StatusInput): StatusView {
     services,
     gateways,
     unmeshed: compiled.unmeshed.map(({ container, service, reason }) => ({ container, service, reason })),
+    troubles: input.troubles,
     edges: traffic.edges(now),
     totals: ratesView(totals),
     mtlsRatio: totals.mtlsRatio,
@@ -67,7 +69,7 @@ export function buildStatus(input: StatusInput): StatusView {
 const listensWithinMs = 10_000;
 
 /** Sidecars and gateways that are wanted but do not serve the newest config, each with its reason. */
-export function notReady(input: Omit<StatusInput, "traffic" | "now" | "events">): readonly string[] {
+export function notReady(input: Omit<StatusInput, "traffic" | "now" | "events" | "troubles">): readonly string[] {
   const { applied, world } = input;
   const missing: string[] = [];
   for (const { containerId, container } of applied.compiled.sidecars) {

@@ -156,6 +156,7 @@ function otherLines(view: StatusView, nowMs: number): Line[] {
   const reasons = view.services.flatMap((service) => service.workloads.filter((workload) => workload.reason !== ""));
   const lastErrors = view.services.filter((service) => service.lastError !== null);
   const lines = [
+    ...view.troubles.map((text) => line(text, "bad")),
     ...open.map((service) =>
       line(`open to the host: ${service.name} on published port ${service.openPorts.join(", ")}`, "faint"),
     ),

@@ -15,6 +15,8 @@ export interface StatusView {
   readonly gateways: readonly GatewayView[];
   /** Containers of the project that are not in the mesh, and why. */
   readonly unmeshed: readonly { readonly container: string; readonly service: string; readonly reason: string }[];
+  /** What is wrong around the daemon, with what to do about it: traffic flows, but it should be mended. */
+  readonly troubles: readonly string[];
   readonly edges: readonly EdgeView[];
   readonly totals: {
     readonly rps: number;

@@ -9,10 +9,12 @@ const minuteMs = 60_000;
 const dayMs = 24 * 60 * minuteMs;
 export const rootLifetimeMs = 3650 * dayMs;
 export const workloadLifetimeDefaultMs = 30 * dayMs;
-/** Clocks of a host and of Docker's virtual machine differ after sleep; certificates begin this much in the past. */
+/** The engine's clock is known to a second and may step back; certificates begin this much in the past. */
 export const backDateMs = 60 * minuteMs;
 /** A root with less than this left is replaced when the daemon starts. */
 const rootRemainingMinMs = 90 * dayMs;
+/** A root that was made while the clock was wrong must be good when it is right again. */
+const rootBackDateMs = 365 * dayMs;
 
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 const rootName = "CN=devmesh root, O=devmesh";
@@ -78,7 +80,7 @@ async function createRoot(file: string, now: number): Promise<Authority> {
     serialNumber: serialNumber(),
     name: rootName,
     // Older than any certificate that it signs.
-    notBefore: new Date(now - dayMs),
+    notBefore: new Date(now - rootBackDateMs),
     notAfter: new Date(now + rootLifetimeMs),
     signingAlgorithm: algorithm,
     keys,

@@ -6,6 +6,11 @@ import type { Duplex, Readable } from "node:stream";
 
 /** A call that names no time of its own. */
 const callTimeoutMs = 10_000;
+/** Only an answer that came within this tells the time; it does so in whole seconds, */
+const promptMs = 1_000;
+/** so that less than this is no difference between two clocks. */
+const clockToleranceMs = 3_000;
+const askClockMs = 2_000;
 /** Of one answer; the longest, a list of everything, takes some kilobytes a container. */
 const answerBytesMax = 64 * 1024 * 1024;
 
@@ -50,6 +55,8 @@ export class Dialler implements AsyncDisposable {
   readonly #place: Place;
   /** "/v1.41" once it is negotiated. */
   #version = "";
+  /** What the engine's wall clock is ahead of this machine's. */
+  #clockAheadMs = 0;
 
   constructor(place: Place) {
     this.#place = place;
@@ -59,9 +66,23 @@ export class Dialler implements AsyncDisposable {
     this.#version = `/v${version}`;
   }
 
+  now(): number {
+    return Date.now() + this.#clockAheadMs;
+  }
+
+  async readClock(): Promise<number> {
+    await this.call({ method: "GET", path: "/_ping", timeoutMs: askClockMs }).catch(() => undefined);
+    return this.now();
+  }
+
   /** The parsed JSON, text that is none, or null for an empty answer. Throws EngineError. */
   call(call: Call): Promise<unknown> {
-    return this.#exchange(call, {}, async (answer) => parsed(await textOf(responseOf(answer))));
+    const askedAt = performance.now();
+    return this.#exchange(call, {}, async (answer) => {
+      const response = responseOf(answer);
+      if (performance.now() - askedAt < promptMs) this.#learnClock(response);
+      return parsed(await textOf(response));
+    });
   }
 
   /** An endless answer; the caller destroys it. Throws EngineError. */
@@ -76,6 +97,14 @@ export class Dialler implements AsyncDisposable {
       answer.response.destroy();
       throw new Error("the connection was not upgraded");
     });
+  }
+
+  /** Every answer has a Date, since Go's server adds it. */
+  #learnClock({ headers }: IncomingMessage): void {
+    const ms = Date.parse(headers.date ?? "");
+    if (Number.isNaN(ms)) return;
+    const aheadMs = ms + 500 - Date.now();
+    this.#clockAheadMs = Math.abs(aheadMs) < clockToleranceMs ? 0 : aheadMs;
   }
 
   async close(): Promise<void> {

@@ -24,6 +24,10 @@ export interface Engine {
   readonly engineVersion: string;
   /** On this machine by its socket: the host's routes are the engine's. */
   readonly isLocal: boolean;
+  /** Wall clock of the engine, and so of every container, as its last answers told; to a second where it is not this machine's. */
+  now(): number;
+  /** The same, asked for now: this machine's clock may have stepped since. What is known, when no answer comes in time. */
+  readClock(): Promise<number>;
   /** The parsed JSON, or null for an empty answer. Throws EngineError. */
   call(call: Call): Promise<unknown>;
   /** An endless answer; the caller destroys it. Throws EngineError. */

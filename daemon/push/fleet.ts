@@ -12,8 +12,10 @@ export interface FleetDeps {
   open(containerId: string): Promise<Duplex>;
   nextEpoch(): Promise<number>;
   sign(spki: Uint8Array<ArrayBuffer>, identity: string): Promise<SignedForProxy>;
-  /** Wall clock. */
+  /** The wall clock that proxies have. */
   now(): number;
+  /** Of the certificates that would be signed now. */
+  lifetimeMs(): number;
   log(level: "debug" | "info" | "warn", own: OwnContainer, text: string): void;
   onReport(own: OwnContainer, report: Report, isResumed: boolean): void;
   /** The container is gone for good, or began anew. */
@@ -64,6 +66,7 @@ export class Fleet implements AsyncDisposable {
       nextEpoch: () => this.#deps.nextEpoch(),
       sign: (spki, identity) => this.#deps.sign(spki, identity),
       now: () => this.#deps.now(),
+      lifetimeMs: () => this.#deps.lifetimeMs(),
       log: (level, text) => this.#deps.log(level, own, text),
       onReport: (report, isResumed) => this.#deps.onReport(own, report, isResumed),
       onChange: () => this.#changed(),

@@ -31,7 +31,10 @@ export interface SessionDeps {
   nextEpoch(): Promise<number>;
   /** Signs for the identity of the container on this channel, which the daemon knows from Docker, never from the proxy. */
   sign(spki: Uint8Array<ArrayBuffer>, identity: string): Promise<SignedForProxy>;
+  /** The wall clock that proxies have. */
   now(): number;
+  /** Of the certificates that would be signed now. */
+  lifetimeMs(): number;
   log(level: "debug" | "info" | "warn", text: string): void;
   /** `isResumed`: counted before this daemon knew the process. */
   onReport(report: Report, isResumed: boolean): void;
@@ -130,10 +133,10 @@ export class ProxySession implements AsyncDisposable {
     };
   }
 
-  /** Called every 30 s: compares with the wall clock. */
+  /** Called every second: compares with the wall clock. */
   renewIfDue(): void {
     if (this.#hello === null || this.#signed === null) return;
-    if (isRenewalDue(this.#signed.notAfterMs, this.#signed.lifetimeMs, this.#deps.now())) void this.#certify();
+    if (isRenewalDue(this.#signed, this.#deps.lifetimeMs(), this.#deps.now())) void this.#certify();
   }
 
   /** Asks the proxy to finish what is open and exit. */

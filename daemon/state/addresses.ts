@@ -1,21 +1,18 @@
 // The services' virtual addresses, kept over restarts: applications cache what a name resolved to.
 import * as z from "zod";
-import { readJson, writeJson } from "./store.ts";
+import { readJson } from "./store.ts";
+import type { StateWriter } from "./writer.ts";
 
 export interface AddressBook {
   readonly addresses: ReadonlyMap<string, string>;
   /** In force at once; written behind, newest last. */
   set(addresses: ReadonlyMap<string, string>): void;
-  /** Resolves when everything is on disk. Throws Problem DM0402. */
-  flush(): Promise<void>;
 }
 
-/** `onError`: a write failed; the book goes on in memory. */
-export async function openAddressBook(file: string, onError: (error: unknown) => void): Promise<AddressBook> {
+export async function openAddressBook(file: string, writer: StateWriter): Promise<AddressBook> {
   let addresses: ReadonlyMap<string, string> = new Map(
     Object.entries((await readJson(file, z.record(z.string(), z.string()))) ?? {}),
   );
-  let writing: Promise<void> = Promise.resolve();
   return {
     get addresses() {
       return addresses;
@@ -24,9 +21,7 @@ export async function openAddressBook(file: string, onError: (error: unknown) =>
       const isSame = next.size === addresses.size && [...next].every(([name, at]) => addresses.get(name) === at);
       addresses = next;
       if (isSame) return;
-      writing = writing.catch(() => undefined).then(() => writeJson(file, Object.fromEntries(next)));
-      writing.catch(onError);
+      writer.write(file, Object.fromEntries(next)).catch(() => undefined);
     },
-    flush: () => writing,
   };
 }

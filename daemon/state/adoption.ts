@@ -1,6 +1,7 @@
 // What a new daemon may take for granted about proxies that ran on without one: who served, whose hosts file is clean.
 import * as z from "zod";
-import { readJson, writeJson } from "./store.ts";
+import { readJson } from "./store.ts";
+import type { StateWriter } from "./writer.ts";
 
 const schema = z.object({ serving: z.array(z.string()), hostsCleaned: z.array(z.string()) });
 
@@ -14,14 +15,12 @@ export interface AdoptionRecord {
 export interface Adoption extends AdoptionRecord {
   /** Written behind, when it differs. */
   update(record: AdoptionRecord): void;
-  flush(): Promise<void>;
 }
 
 /** Not flushed to the disk: after a power cut nothing runs that could be adopted. */
-export async function openAdoption(file: string, onError: (error: unknown) => void): Promise<Adoption> {
+export async function openAdoption(file: string, writer: StateWriter): Promise<Adoption> {
   const found = await readJson(file, schema);
   let text = "";
-  let writing: Promise<void> = Promise.resolve();
   return {
     serving: new Set(found?.serving),
     hostsCleaned: new Set(found?.hostsCleaned),
@@ -30,8 +29,7 @@ export async function openAdoption(file: string, onError: (error: unknown) => vo
       const nextText = JSON.stringify(next);
       if (nextText === text) return;
       text = nextText;
-      writing = writing.then(() => writeJson(file, next, { isFlushed: false })).catch(onError);
+      writer.write(file, next, { isFlushed: false }).catch(() => undefined);
     },
-    flush: () => writing,
   };
 }

@@ -1,7 +1,7 @@
 // What the running mesh was last told, for a daemon that is started anew while mesh.yaml happens to be broken.
 import * as z from "zod";
 import type { Spec } from "../spec/spec.ts";
-import { readJson, writeJson } from "./store.ts";
+import { readJson } from "./store.ts";
 
 export interface InForce {
   readonly mesh: string;
@@ -15,8 +15,9 @@ export async function readInForce(file: string, version: string): Promise<InForc
   return readJson(file, schema);
 }
 
-export async function writeInForce(file: string, version: string, inForce: InForce): Promise<void> {
-  await writeJson(file, { version, ...inForce });
+/** What `readInForce` reads. */
+export function inForceRecord(version: string, inForce: InForce): object {
+  return { version, ...inForce };
 }
 
 function isObject(value: unknown): boolean {

@@ -52,6 +52,9 @@ export function connectPeer(options: ConnectPeerOptions): TLSSocket {
       return wrong === null ? undefined : new FailureError(wrong);
     },
   });
+  const refusal = options.identity.refusal(Date.now());
+  // Its error comes when the caller listens.
+  if (refusal !== null) socket.destroy(new FailureError(connectionFailure("TLS_error", refusal)));
   let isSettled = false;
   const giveUp = (what: string, ms: number, isPending: () => boolean) => {
     const judge = () => {

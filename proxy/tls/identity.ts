@@ -23,6 +23,9 @@ interface Installed {
   readonly context: SecureContext;
   readonly credentials: Credentials;
   readonly id: string;
+  /** The certificate's own, wall clock. */
+  readonly validFromMs: number;
+  readonly validToMs: number;
 }
 
 const certificateForm = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
@@ -63,6 +66,19 @@ export class Identity {
     return this.#current !== null;
   }
 
+  /** Why no peer would take this proxy's certificate now (wall clock), or null: it would. Peers only hang up, and say nothing. */
+  refusal(now: number): string | null {
+    if (this.#current === null) return "this proxy has no certificate yet";
+    const { validFromMs, validToMs } = this.#current;
+    const at = (ms: number): string => new Date(ms).toISOString();
+    if (now >= validToMs) {
+      return `this proxy's certificate has expired at ${at(validToMs)}: no daemon renewed it, and any devmesh command starts one`;
+    }
+    return now < validFromMs
+      ? `this proxy's certificate begins only at ${at(validFromMs)}: the clock has stepped back`
+      : null;
+  }
+
   /** For a server of this identity. Throws before the first certificate. */
   get serverContext(): SecureContext {
     return this.#installedOrThrow().context;
@@ -96,7 +112,8 @@ export class Identity {
     const key = this.#privateKey.export({ type: "pkcs8", format: "pem" }).toString();
     const credentials = { key, cert: certificate.chain, ca: certificate.roots };
     const context = createSecureContext({ ...credentials, minVersion: "TLSv1.3", maxVersion: "TLSv1.3" });
-    this.#current = { context, credentials, id: id.id };
+    const [validFromMs, validToMs] = [leaf.validFromDate.getTime(), leaf.validToDate.getTime()];
+    this.#current = { context, credentials, id: id.id, validFromMs, validToMs };
     this.#notAfterMs = certificate.notAfterMs;
     for (const listener of this.#listeners) listener(credentials);
     this.#onFirst();

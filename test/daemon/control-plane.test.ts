@@ -11,6 +11,7 @@ import { defaultSpec } from "../../daemon/spec/defaults.ts";
 import type { Spec } from "../../daemon/spec/spec.ts";
 import { SpecSource } from "../../daemon/spec-source.ts";
 import { openAddressBook } from "../../daemon/state/addresses.ts";
+import { StateWriter } from "../../daemon/state/writer.ts";
 import { buildStatus, notReady, type StatusInput } from "../../daemon/status.ts";
 import { Ledger } from "../../daemon/telemetry/ledger.ts";
 import { Traffic } from "../../daemon/telemetry/traffic.ts";
@@ -56,6 +57,7 @@ async function start(text: string | null, { lastGood, composeServices = null }: 
     nextEpoch: async () => Date.now(),
     sign: async () => ({ chain: "c", roots: "r", notAfterMs: Date.now() + 1e9, lifetimeMs: 1e9 }),
     now: Date.now,
+    lifetimeMs: () => 1e9,
     log: () => undefined,
     onReport: () => undefined,
     onGone: () => undefined,
@@ -71,7 +73,7 @@ async function start(text: string | null, { lastGood, composeServices = null }: 
     source,
     world: { snapshot: () => state.world, isConnected: true },
     fleet,
-    book: await openAddressBook(join(folder, "addresses.json"), () => undefined),
+    book: await openAddressBook(join(folder, "addresses.json"), new StateWriter()),
     events,
     lastGood: lastGood ?? null,
     knownServices: () => composeServices,
@@ -106,6 +108,7 @@ async function start(text: string | null, { lastGood, composeServices = null }: 
       traffic: new Traffic(),
       now: 0,
       events,
+      troubles: [],
     };
   };
   return { file, folder, plane, fleet, state, peers, events, input };
@@ -228,7 +231,7 @@ test("addresses stay where they were over a restart of the daemon", async () => 
   await started.plane.round();
   const address = started.plane.applied?.compiled.services.map((service) => service.address);
   const book = await eventually(async () => {
-    const opened = await openAddressBook(join(started.folder, "addresses.json"), () => undefined);
+    const opened = await openAddressBook(join(started.folder, "addresses.json"), new StateWriter());
     expect(opened.addresses.size).toBeGreaterThan(0);
     return opened;
   });

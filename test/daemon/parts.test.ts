@@ -13,8 +13,10 @@ import { assertHostPortIsFree } from "../../daemon/host-port.ts";
 import { openLog } from "../../daemon/log-file.ts";
 import { MetricsDoor } from "../../daemon/metrics-door.ts";
 import { defaultSpec } from "../../daemon/spec/defaults.ts";
-import { readInForce, writeInForce } from "../../daemon/state/in-force.ts";
+import { inForceRecord, readInForce } from "../../daemon/state/in-force.ts";
 import { openPauseJournal } from "../../daemon/state/pause-journal.ts";
+import { writeJson } from "../../daemon/state/store.ts";
+import { StateWriter } from "../../daemon/state/writer.ts";
 import { takeLock } from "../../daemon/take-lock.ts";
 
 let folder: string;
@@ -25,16 +27,17 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 
 test("what is paused is known to the next daemon, and what was released is not", async () => {
   const file = join(folder, "paused.json");
-  const journal = await openPauseJournal(file);
+  const writer = new StateWriter();
+  const journal = await openPauseJournal(file, writer);
   await Promise.all(["a", "b", "c"].map((id) => journal.add(id)));
   await journal.remove("b");
-  expect(await (await openPauseJournal(file)).list()).toEqual(["a", "c"]);
+  expect(await (await openPauseJournal(file, writer)).list()).toEqual(["a", "c"]);
 });
 
 test("what is in force is read back by the same version only", async () => {
   const file = join(folder, "in-force.json");
   const inForce = { mesh: "shop", spec: { ...defaultSpec, mtls: "strict" as const } };
-  await writeInForce(file, "1.0.0", inForce);
+  await writeJson(file, inForceRecord("1.0.0", inForce));
   expect(await readInForce(file, "1.0.0")).toMatchObject(inForce);
   expect(await readInForce(file, "1.0.1")).toBeNull();
 });

@@ -1,19 +1,23 @@
 // Faults of the platform under a steady load that never stops: networks taken away, memory that runs out, sidecars that are
 // stopped, frozen and removed, the proxy's image gone, an address that another service gets.
 import { randomInt } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { StatusView } from "../../daemon/api/view.ts";
 import { DockerEvents } from "../support/docker-events.ts";
 import { eventually } from "../support/eventually.ts";
 import { describeLoad, failures, isSuccess, Load, type Sent } from "../support/load.ts";
 import { MeshProject, unusedPort } from "../support/mesh-project.ts";
-import { echoService } from "../support/refused.ts";
+import { echoService, fillDisk, freeDisk, SmallDisk } from "../support/refused.ts";
 
 /** From the moment at which the platform itself is well again to the first answer. */
 const backWithinMs = 1000;
 /** What npm test allows the bar to be missed by: a dial into a network that had gone is given up after 1.5 s. */
 const slack = 5;
-const requestsASecond = 25;
-const names = ["api", "solo", "gateway"] as const;
+const requestsASecond = { api: 25, solo: 25, gateway: 25, tunnel: 10 } as const;
+/** `tunnel` asks api for an Upgrade, each of which is a TLS handshake of its own between two proxies. */
+const names = ["api", "solo", "gateway", "tunnel"] as const;
 type Name = (typeof names)[number];
 
 interface Fault {
@@ -22,10 +26,11 @@ interface Fault {
   readonly untilMs: number;
 }
 
-const state: { project: MeshProject | null; events: DockerEvents | null; loads: Map<Name, Load> } = {
-  project: null,
-  events: null,
-  loads: new Map(),
+const state = {
+  project: null as MeshProject | null,
+  events: null as DockerEvents | null,
+  disk: null as SmallDisk | null,
+  loads: new Map<Name, Load>(),
 };
 /** What was done so far: the whole history is held to it. */
 const faults: Fault[] = [];
@@ -59,6 +64,7 @@ beforeAll(async () => {
     mesh: `
 name: ${mesh}
 mtls: strict
+certificateLifetime: 10s
 services:
   client: { port: 8080 }
   api: { port: 8080 }
@@ -67,24 +73,32 @@ gateway:
   - { listen: ${port}, to: api }
 `,
   });
+  state.disk = await SmallDisk.mount("size=1m,mode=700");
+  project().env.XDG_STATE_HOME = state.disk?.folder;
   // A name of its own for the image, which can be taken away from it.
   await docker("tag", project().env.DEVMESH_PROXY_IMAGE ?? "", image);
   project().env.DEVMESH_PROXY_IMAGE = image;
   await createNetwork();
   await project().up("--", "--scale", "api=2");
   state.events = new DockerEvents(`label=com.docker.compose.project=${project().name}`);
-  const options = { rate: requestsASecond, timeoutMs: 10_000 };
   const client = await project().container("client");
-  for (const name of ["api", "solo"] as const) {
-    state.loads.set(name, await Load.inContainer(client, { ...options, url: `http://${name}:8080/?ms=10` }));
+  const upgrade = { connection: "Upgrade", upgrade: "echo" };
+  for (const name of names) {
+    const options = { rate: requestsASecond[name], timeoutMs: 10_000, ...(name === "tunnel" && { headers: upgrade }) };
+    const host = name === "tunnel" ? "api" : name;
+    const opening =
+      name === "gateway"
+        ? Load.onHost({ ...options, url: `http://127.0.0.1:${port}/?ms=10` })
+        : Load.inContainer(client, { ...options, url: `http://${host}:8080/?ms=10` });
+    state.loads.set(name, await opening);
   }
-  state.loads.set("gateway", await Load.onHost({ ...options, url: `http://127.0.0.1:${port}/?ms=10` }));
 });
 
 afterAll(async () => {
   await Promise.all([...state.loads.values()].map((one) => one.stop()));
   await state.events?.[Symbol.asyncDispose]();
   await state.project?.close();
+  await state.disk?.close();
   await state.project?.docker("network", "rm", network).catch(() => undefined);
   await state.project?.docker("rmi", "-f", image).catch(() => undefined);
 });
@@ -93,7 +107,7 @@ afterAll(async () => {
 function unexplained(name: Name, sent: readonly Sent[]): readonly Sent[] {
   const isExplained = ({ start, end }: Sent): boolean =>
     faults.some(({ targets, fromMs, untilMs }) => targets.includes(name) && end >= fromMs && start <= untilMs);
-  const wrong = sent.filter((one) => isSuccess(one) && one.name !== (name === "gateway" ? "api" : name));
+  const wrong = sent.filter((one) => isSuccess(one) && one.name !== (name === "solo" ? "solo" : "api"));
   return [...wrong, ...failures(sent).filter((one) => !isExplained(one))];
 }
 
@@ -108,7 +122,7 @@ async function fault(what: string, targets: readonly Name[], act: () => Promise<
   const wellMs = await act();
   const untilMs = wellMs + backWithinMs * slack;
   faults[faults.indexOf(begun)] = { ...begun, untilMs };
-  await Promise.all(names.map((name) => load(name).successes(requestsASecond)));
+  await Promise.all(names.map((name) => load(name).successes(requestsASecond[name])));
   for (const name of names) {
     const sent = load(name).sent.filter(({ end }) => end >= fromMs);
     if (targets.includes(name) || failures(sent).length > 0) {
@@ -143,9 +157,9 @@ test("a container that leaves the project's network and comes back is reached as
     await docker("network", "connect", network, solo);
     return Date.now();
   });
-  await fault("project's network, one of api", ["api"], async () => {
+  await fault("project's network, one of api", ["api", "tunnel"], async () => {
     await docker("network", "disconnect", network, api);
-    await load("api").successes(requestsASecond);
+    await load("api").successes(requestsASecond.api);
     await docker("network", "connect", network, api);
     return Date.now();
   });
@@ -153,11 +167,11 @@ test("a container that leaves the project's network and comes back is reached as
 
 test("a replica and a caller that are cut off the mesh's network are connected again", async () => {
   const [client, api] = await Promise.all([project().container("client"), project().container("api", 2)]);
-  await fault("mesh's network, one of api", ["api", "gateway"], async () => {
+  await fault("mesh's network, one of api", ["api", "gateway", "tunnel"], async () => {
     await docker("network", "disconnect", meshNetwork, api);
     return Date.now();
   });
-  await fault("mesh's network, the caller", ["api", "solo"], async () => {
+  await fault("mesh's network, the caller", ["api", "solo", "tunnel"], async () => {
     await docker("network", "disconnect", meshNetwork, client);
     return Date.now();
   });
@@ -200,7 +214,7 @@ test("without the proxy's image what runs goes on, the status says what to do, a
     (await project().status()).services
       .find(({ name }) => name === "api")
       ?.workloads.find(({ id }) => id === container);
-  await fault("image gone, one of api", ["api", "gateway"], async () => {
+  await fault("image gone, one of api", ["api", "gateway", "tunnel"], async () => {
     await docker("rmi", "-f", image);
     await docker("rm", "-f", sidecar);
     const failed = await eventually(async () => {
@@ -211,7 +225,7 @@ test("without the proxy's image what runs goes on, the status says what to do, a
     expect(failed?.reason).toContain(`the proxy's image ${image} is not on the Docker engine`);
     expect(failed?.reason).toMatch(/\(DM0403\); npm run setup builds it/);
     const cutMs = Date.now();
-    await load("api").successes(requestsASecond);
+    await load("api").successes(requestsASecond.api);
     expect(failures(load("api").sent).filter(({ start }) => start >= cutMs)).toEqual([]);
     await docker("tag", content, image);
     const backMs = Date.now();
@@ -220,6 +234,48 @@ test("without the proxy's image what runs goes on, the status says what to do, a
     expect(Date.now() - backMs).toBeLessThan(backWithinMs * slack);
     return backMs;
   });
+});
+
+test("a full disk under the daemon's state costs nothing, is told, and everything is written once there is room", async () => {
+  const disk = state.disk?.folder ?? expect.unreachable("no tmpfs can be mounted here");
+  fillDisk(disk);
+  const solo = await project().container("solo");
+  await fault("full disk, and solo restarts", ["solo"], async () => {
+    const sinceMs = Date.now();
+    await docker("restart", "-t", "1", solo);
+    return await events().at(solo, "start", sinceMs);
+  });
+  const text = readFileSync(path.join(project().folder, "mesh.yaml"), "utf8");
+  project().write("mesh.yaml", text.replace("solo: { port: 8080 }", "solo: { port: 8080, timeout: 9876ms }"));
+  await eventually(async () =>
+    expect((await project().status()).config).toMatchObject({ revision: 2, isInSync: true }),
+  );
+  expect((await project().status()).troubles).toEqual([expect.stringMatching(/the disk is full \(DM0402\); free/)]);
+  expect((await project().cli("status")).stdout).toMatch(/cannot write .*the disk is full/);
+  freeDisk(disk);
+  await eventually(async () => expect((await project().status()).troubles).toEqual([]));
+  const written = readdirSync(disk, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".json"));
+  expect(written.some((name) => readFileSync(path.join(disk, name), "utf8").includes("9876"))).toBe(true);
+});
+
+test("certificates that expire because no daemon lives fail clearly what is new, and the next daemon mends it", async () => {
+  const before = await project().status();
+  process.kill(before.pid, "SIGKILL");
+  await fault("certificates expired", ["tunnel"], async () => {
+    const sinceMs = Date.now();
+    await noticed("tunnel", sinceMs);
+    const failed = failures(load("tunnel").sent).filter(({ end }) => end >= sinceMs);
+    console.log(`expired: ${failed[0]?.reason}`);
+    const isClear = ({ flags, reason }: Sent): boolean => flags === "UF" && /certificate has expired/.test(reason);
+    expect(failed.filter((one) => !isClear(one))).toEqual([]);
+    await project().status();
+    return Date.now();
+  });
+  const expiries = ({ services }: StatusView) =>
+    services.flatMap((one) => one.workloads.map((w) => w.certificateExpiresAt));
+  const after = expiries(await project().status());
+  expect(after.every((at) => Date.parse(at ?? "") > Date.now())).toBe(true);
+  expect(after.some((at) => expiries(before).includes(at))).toBe(false);
 });
 
 test("another service that gets both addresses of one that ended gets none of its requests", async () => {

@@ -104,8 +104,9 @@ export class Load implements AsyncDisposable {
   }
 }
 
-export function isSuccess(sent: Sent): boolean {
-  return sent.status >= 200 && sent.status < 300;
+/** 101: the Upgrade that was asked for. */
+export function isSuccess({ status }: Sent): boolean {
+  return status === 101 || (status >= 200 && status < 300);
 }
 
 export function failures(sent: readonly Sent[]): readonly Sent[] {

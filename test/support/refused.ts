@@ -133,15 +133,38 @@ export async function asNobody(
 
 /** Null where mounting is not allowed. Goes with the test. */
 export async function mountTmpfs(options: string): Promise<string | null> {
-  const folder = mkdtempSync(path.join(tmpdir(), "dm-disk-"));
-  onTestFinished(async () => {
-    await run("umount", ["-l", folder]).catch(() => undefined);
-    rmSync(folder, { recursive: true, force: true });
-  });
-  return await run("mount", ["-t", "tmpfs", "-o", options, "tmpfs", folder]).then(
-    () => folder,
-    () => null,
-  );
+  const disk = await SmallDisk.mount(options);
+  onTestFinished(async () => void (await disk?.close()));
+  return disk?.folder ?? null;
+}
+
+export class SmallDisk implements AsyncDisposable {
+  readonly folder: string;
+
+  private constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  /** Null where mounting is not allowed. */
+  static async mount(options: string): Promise<SmallDisk | null> {
+    const disk = new SmallDisk(mkdtempSync(path.join(tmpdir(), "dm-disk-")));
+    try {
+      await run("mount", ["-t", "tmpfs", "-o", options, "tmpfs", disk.folder]);
+      return disk;
+    } catch {
+      await disk.close();
+      return null;
+    }
+  }
+
+  async close(): Promise<void> {
+    await run("umount", ["-l", this.folder]).catch(() => undefined);
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
 }
 
 /** Until nothing more goes in. */
@@ -149,6 +172,11 @@ export function fillDisk(folder: string): void {
   for (const bytes of [4096, 1]) {
     for (let n = 0; tryWrite(path.join(folder, `fill-${bytes}-${n}`), bytes); n++);
   }
+}
+
+/** Takes away what `fillDisk` wrote. */
+export function freeDisk(folder: string): void {
+  for (const name of readdirSync(folder)) if (name.startsWith("fill-")) rmSync(path.join(folder, name));
 }
 
 function tryWrite(file: string, bytes: number): boolean {

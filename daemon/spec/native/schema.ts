@@ -34,7 +34,7 @@ const duration = (minMs: number, maxMs: number, limits: string) =>
   });
 const timeout = duration(0, timerMsMax, " (0s is none)");
 const perTry = duration(1, timerMsMax, "");
-const lifetime = duration(60_000, 8_760 * 3_600_000, ", from 1m to 8760h");
+const lifetime = duration(10_000, 8_760 * 3_600_000, ", from 10s to 8760h");
 
 const label = (what: string) =>
   text({

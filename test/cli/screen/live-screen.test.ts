@@ -32,6 +32,7 @@ const view = {
   services: [],
   gateways: [],
   unmeshed: [],
+  troubles: [],
   edges: [],
   totals: { rps: 0, errorRatio: 0, p50Ms: 0, p99Ms: 0 },
   mtlsRatio: null,

@@ -43,6 +43,7 @@ const view: StatusView = {
   ],
   gateways: [{ listen: "127.0.0.1:8080", url: "http://127.0.0.1:8080", to: "website", state: "ready", reason: "" }],
   unmeshed: [{ container: "shop_metrics_1", service: "metrics", reason: "network_mode host" }],
+  troubles: [],
   edges: [
     {
       from: "website",
@@ -162,6 +163,15 @@ describe("the status", () => {
       "  hint: use one of those",
     ]);
     expect(statusLines(broken, now, { columns: 132, rows: 24 })[1]?.tone).toBe("bad");
+  });
+
+  test("shows what is wrong around the daemon", () => {
+    const troubled = {
+      ...view,
+      troubles: ["cannot write /state/epoch.json: the disk is full (DM0402); free some space"],
+    };
+    const line = statusLines(troubled, now, { columns: 132, rows: 24 }).find(({ text }) => text.includes("DM0402"));
+    expect(line).toEqual({ text: troubled.troubles[0], tone: "bad" });
   });
 
   test.each<[string, Partial<WorkloadView>, string, string]>([

@@ -190,6 +190,11 @@ test.each([
   ["just before half", 15 * dayMs + 1, false],
   ["at half life", 15 * dayMs, true],
   ["after a long sleep, expired", -dayMs, true],
+  ["signed in what is the future now", 30 * dayMs + 1, true],
 ])("a certificate that is %s: renewal due or not", (_why, leftMs, expected) => {
-  expect(isRenewalDue(now + leftMs, 30 * dayMs, now)).toBe(expected);
+  expect(isRenewalDue({ notAfterMs: now + leftMs, lifetimeMs: 30 * dayMs }, 30 * dayMs, now)).toBe(expected);
+});
+
+test("a certificate is renewed when it would get another life now", () => {
+  expect(isRenewalDue({ notAfterMs: now + 29 * dayMs, lifetimeMs: 30 * dayMs }, dayMs, now)).toBe(true);
 });

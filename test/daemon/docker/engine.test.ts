@@ -57,6 +57,24 @@ describe("connectEngine", () => {
     expect(fake.requests.map(({ pathname }) => pathname)).toEqual(["/version", "/v1.41/_ping"]);
   });
 
+  test.each([
+    ["a day ahead", 86_400_000, 86_400_000],
+    ["a day behind", -86_400_000, -86_400_000],
+    ["two seconds ahead, which may be the way of an answer", 2_000, 0],
+  ])("knows the engine's clock when it is %s", async (_why, aheadMs, shownMs) => {
+    const clock = { aheadMs: 0 };
+    const tellTime: Answer = (response) => {
+      response.setHeader("Date", new Date(Date.now() + clock.aheadMs).toUTCString());
+      response.end("OK");
+    };
+    const { engine } = await connectTo({ "/_ping": tellTime });
+    expect(Math.abs(engine.now() - Date.now())).toBeLessThan(100);
+    clock.aheadMs = aheadMs;
+    expect(Math.abs((await engine.readClock()) - Date.now() - shownMs)).toBeLessThan(1_500);
+    clock.aheadMs = 0;
+    expect(Math.abs((await engine.readClock()) - Date.now())).toBeLessThan(100);
+  });
+
   test("an address where nothing is says so and how to go on", async () => {
     const problem = { code: "DM0101", message: expect.stringContaining("no such socket"), hint: /DOCKER_HOST/ };
     await expect(connectEngine({ DOCKER_HOST: "unix:///nowhere/docker.sock" })).rejects.toMatchObject({

@@ -25,6 +25,7 @@ async function start() {
       return { chain: "c", roots: "r", notAfterMs: Date.now() + 1e9, lifetimeMs: 1e9 };
     },
     now: Date.now,
+    lifetimeMs: () => 1e9,
     log: () => undefined,
     onReport: () => undefined,
     onGone: (own) => gone.push(own),

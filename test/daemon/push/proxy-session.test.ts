@@ -13,7 +13,7 @@ interface Started {
   readonly session: ProxySession;
   readonly signedFor: string[];
   readonly reports: { report: Report; isResumed: boolean }[];
-  readonly clock: { now: number };
+  readonly clock: { now: number; lifetimeMs: number };
 }
 
 async function start(prepare: (peer: ControlPeer) => void = () => undefined, wasServing = false): Promise<Started> {
@@ -21,7 +21,7 @@ async function start(prepare: (peer: ControlPeer) => void = () => undefined, was
   prepare(peer);
   const signedFor: string[] = [];
   const reports: Started["reports"] = [];
-  const clock = { now: Date.now() };
+  const clock = { now: Date.now(), lifetimeMs: 30 * dayMs };
   let epoch = 100;
   const deps: SessionDeps = {
     wasServing,
@@ -36,11 +36,12 @@ async function start(prepare: (peer: ControlPeer) => void = () => undefined, was
       return {
         chain: `chain of ${identity}`,
         roots: "roots",
-        notAfterMs: clock.now + 30 * dayMs,
-        lifetimeMs: 30 * dayMs,
+        notAfterMs: clock.now + clock.lifetimeMs,
+        lifetimeMs: clock.lifetimeMs,
       };
     },
     now: () => clock.now,
+    lifetimeMs: () => clock.lifetimeMs,
     log: () => undefined,
     onReport: (report, isResumed) => reports.push({ report, isResumed }),
     onChange: () => undefined,
@@ -282,6 +283,21 @@ test("a certificate is renewed from half its life on, over the same channel", as
   started.session.renewIfDue();
   await eventually(() => expect(started.peer.of("certificate")).toHaveLength(2));
   expect(started.peer.connections).toBe(1);
+});
+
+test.each<[string, (clock: Started["clock"]) => void]>([
+  ["the clock has stepped back: it may begin in the proxy's future", (clock) => (clock.now -= dayMs)],
+  ["certificates shall live shorter from now on", (clock) => (clock.lifetimeMs = dayMs)],
+  ["the clock has stepped beyond its end", (clock) => (clock.now += 31 * dayMs)],
+])("a certificate is renewed at once when %s", async (_why, change) => {
+  const started = await start();
+  started.session.setConfig(configOf("cart"));
+  await synced(started);
+  change(started.clock);
+  started.session.renewIfDue();
+  await eventually(() => expect(started.peer.of("certificate")).toHaveLength(2));
+  started.session.renewIfDue();
+  expect(started.signedFor).toHaveLength(2);
 });
 
 const report = (boot: string): Report => ({

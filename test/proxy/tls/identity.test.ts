@@ -27,6 +27,18 @@ describe("Identity", () => {
     expect(renewals).toBe(1);
   });
 
+  it("knows when no peer would take it, and why", async () => {
+    const ca = await testCa();
+    const identity = new Identity();
+    const [from, to] = [Math.floor(Date.now() / 1000) * 1000, Math.floor(Date.now() / 1000) * 1000 + 60_000];
+    expect(identity.refusal(from)).toContain("no certificate yet");
+    const dates = { notBefore: new Date(from), notAfter: new Date(to) };
+    identity.install(await ca.issue({ publicKey: identity.publicKeySpki, uris: [cart], ...dates }));
+    expect([identity.refusal(from), identity.refusal(to - 1)]).toEqual([null, null]);
+    expect(identity.refusal(to)).toContain("has expired");
+    expect(identity.refusal(from - 1)).toContain("stepped back");
+  });
+
   it("keeps the last good certificate when the next one is wrong", async () => {
     const ca = await testCa();
     const other = await testCa("other CA");

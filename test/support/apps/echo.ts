@@ -49,7 +49,7 @@ function eat(): void {
 }
 
 server.on("upgrade", (_request, socket: Socket) => {
-  socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n");
+  socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\nX-Name: ${name}\r\n\r\n`);
   socket.on("error", () => socket.destroy());
   socket.on("data", (chunk) => socket.write(chunk));
   socket.on("end", () => socket.end());

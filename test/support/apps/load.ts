@@ -33,6 +33,10 @@ function send(): void {
     response.on("end", () => over(answered));
     response.on("error", (error) => over({ ...answered, status: 0, reason: `in the response: ${error.message}` }));
   });
+  request.on("upgrade", ({ statusCode: status = 0, headers }, socket) => {
+    socket.destroy();
+    over({ status, name: String(headers["x-name"] ?? "") });
+  });
   const timer = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
   request.on("error", (error: NodeJS.ErrnoException) => over({ reason: error.code ?? error.message }));
   request.on("close", () => clearTimeout(timer));

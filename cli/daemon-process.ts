@@ -1,6 +1,5 @@
 // Starting, finding and reviving the daemon: always its own process, detached, one per project.
 import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { type ApiClient, connectApi } from "../daemon/api/client.ts";
@@ -12,6 +11,7 @@ import { assertOutsideProject, type DaemonPaths, daemonPaths, meshesFolder } fro
 import { Problem, type ProblemCode, problemCodes } from "../daemon/api/problem.ts";
 import { startLineSchema } from "../daemon/api/start-line.ts";
 import type { Diagnostic } from "../daemon/spec/diagnostic.ts";
+import { recipeOf } from "./image/recipe.ts";
 import type { Project } from "./project.ts";
 import { version } from "./version.ts";
 
@@ -197,23 +197,10 @@ export function daemonOptions(project: Project, env: NodeJS.ProcessEnv): DaemonO
   };
 }
 
-/** DEVMESH_PROXY_IMAGE, else what the build wrote beside the program. Throws Problem DM0403 where nothing says. */
+/** DEVMESH_PROXY_IMAGE, else this devmesh's own. Throws Problem DM0403 where a clone was never built. */
 export function proxyImage(env: NodeJS.ProcessEnv): string {
-  if (env.DEVMESH_PROXY_IMAGE !== undefined && env.DEVMESH_PROXY_IMAGE !== "") return env.DEVMESH_PROXY_IMAGE;
-  for (const folder of [import.meta.dirname, join(import.meta.dirname, "..", "dist")]) {
-    try {
-      const images: unknown = JSON.parse(readFileSync(join(folder, "images.json"), "utf8"));
-      if (images !== null && typeof images === "object" && "proxy" in images && typeof images.proxy === "string")
-        return images.proxy;
-    } catch {
-      // Not here: the next folder, then the Problem below.
-    }
-  }
-  throw new Problem(
-    "DM0403",
-    "this devmesh does not know its proxy image",
-    "run npm run setup, or set DEVMESH_PROXY_IMAGE",
-  );
+  const named = env.DEVMESH_PROXY_IMAGE;
+  return named === undefined || named === "" ? recipeOf("proxy").tag : named;
 }
 
 /** The file that this process runs: the bundle, or cli/main.ts in development. */

@@ -1,18 +1,22 @@
 // Where the demo's shop runs: in this devmesh's own compose folder, or, where that clashes with something, in a copy.
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, sep } from "node:path";
 import { makeRuntimeFolder } from "../daemon/api/paths.ts";
 import { Problem } from "../daemon/api/problem.ts";
 import { loadSpec } from "../daemon/spec/load.ts";
 import { run } from "./compose.ts";
 import { isMeshUp } from "./daemon-process.ts";
 import { findFreePort, isPortFree } from "./free-port.ts";
+import { recipeOf } from "./image/recipe.ts";
+import { packageFolder } from "./package-folder.ts";
 import { resolveProject } from "./project.ts";
 
 /** The website's own published port, beside the mesh's. */
 const shopPort = 3000;
+/** The mesh's. */
+const gatewayPort = 8080;
 
 export interface DemoShop {
   readonly folder: string;
@@ -34,11 +38,11 @@ export async function chooseShop(given: NodeJS.ProcessEnv, port: number | undefi
     return { folder: copy, env: withImages, notes: [`the shop of ${copy} is up already`] };
   }
   const clash = port === undefined ? await whyNotIn(own, withImages) : null;
-  if (port === undefined && clash === null) return inOwn(own, withImages);
+  if (port === undefined && clash === null && isForEditing(own)) return inOwn(own, withImages);
   if (port !== undefined && !(await isPortFree(port))) {
     throw new Problem("DM0401", `the host port 127.0.0.1:${port} is in use`, "choose another --port");
   }
-  const chosen = port ?? (await findFreePort(8081));
+  const chosen = port ?? (clash === null ? gatewayPort : await findFreePort(8081));
   if (chosen === null) throw new Problem("DM0401", "no host port from 8081 on is free", "choose one with --port");
   writeCopy({ from: own, to: copy, port: chosen, key: keyOf(own, port) });
   const notes = [
@@ -123,23 +127,22 @@ function keyOf(folder: string, port: number | undefined): string {
     .slice(0, 6);
 }
 
-function shopFolder(): string {
-  // The bundle lies in dist/, this file in cli/.
-  const folder = join(import.meta.dirname, "..", "compose");
-  if (existsSync(join(folder, "shop.yaml"))) return folder;
-  throw new Problem("DM0001", "this devmesh came without its sample shop", "run the demo from a clone: npm run demo");
+/** An installed package's files are not: they may be another user's, and the next upgrade replaces them. */
+function isForEditing(folder: string): boolean {
+  if (folder.split(sep).includes("node_modules")) return false;
+  try {
+    accessSync(folder, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
-/** Which images the shop runs, as the set-up built them. */
+function shopFolder(): string {
+  return join(packageFolder, "compose");
+}
+
+/** Which images the shop runs. */
 function shopImages(): Record<string, string> {
-  for (const folder of [import.meta.dirname, join(import.meta.dirname, "..", "dist")]) {
-    const file = join(folder, "images.json");
-    if (!existsSync(file)) continue;
-    const images = JSON.parse(readFileSync(file, "utf8")) as Record<string, string>;
-    return {
-      ...(images.shop === undefined ? {} : { DEVMESH_SHOP_IMAGE: images.shop }),
-      ...(images.redis === undefined ? {} : { DEVMESH_REDIS_IMAGE: images.redis }),
-    };
-  }
-  return {};
+  return { DEVMESH_SHOP_IMAGE: recipeOf("shop").tag, DEVMESH_REDIS_IMAGE: recipeOf("redis").tag };
 }

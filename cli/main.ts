@@ -3,6 +3,7 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { exitCodes, Problem } from "../daemon/api/problem.ts";
 import type { CommandContext, GlobalFlags } from "./commands/context.ts";
+import type { ImageAction } from "./commands/image.ts";
 import { orInterrupted } from "./interrupt.ts";
 import { createOutput } from "./output.ts";
 import { printableLines } from "./screen/table.ts";
@@ -87,6 +88,17 @@ function addLifecycle(program: Command): void {
     .action(async (_flags: unknown, command: Command) => {
       const { down } = await import("./commands/down.ts");
       result.exitCode = await down(contextOf(command), command.opts());
+    });
+  program
+    .command("image")
+    .description("build the proxy's image, save it to a file, or load it from one")
+    .addArgument(new Argument("<action>", "what to do").choices(["build", "save", "load"]))
+    .argument("[file]", "to save to, or to load from")
+    .option("--demo", "the images of the sample shop, too")
+    .option("--base <image>", "build on this image, with Node 22 or later and Debian's packages")
+    .action(async (action: ImageAction, file: string | undefined, _flags: unknown, command: Command) => {
+      const { image } = await import("./commands/image.ts");
+      result.exitCode = await image(contextOf(command), command.opts(), { action, file });
     });
   program
     .command("demo")

@@ -1,5 +1,6 @@
 # The data plane: one image for sidecars, gateways and one-shot jobs in a container's namespace.
-# BASE is node:24-bookworm-slim, or its local stand-in; nothing here depends on the architecture.
+# BASE is node:24-bookworm-slim, its local stand-in, or any other with Node 22 and apt. Nothing here depends on the architecture:
+# koffi/ holds a native part for each, and the build fails where the one that is needed is missing.
 ARG BASE=node:24-bookworm-slim
 FROM ${BASE}
 
@@ -16,6 +17,7 @@ ENV NODE_ENV=production UV_THREADPOOL_SIZE=2 MALLOC_ARENA_MAX=2
 WORKDIR /devmesh
 COPY koffi/ koffi/
 COPY proxy.mjs ./
+RUN node -e "require('/devmesh/koffi/linux-' + process.arch + '/koffi.node')"
 
 # V8's code for the program, kept for uid 0, as which sidecars start: 15 of their 60 ms to load (measured). No mode, so it ends
 # at once, with exit code 1; a cache that does not fit is ignored.

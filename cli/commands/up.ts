@@ -58,8 +58,17 @@ interface StartedMesh {
   readonly isFresh: boolean;
 }
 
-async function startMesh({ env }: CommandContext, project: Project, steps: Steps): Promise<StartedMesh> {
-  const { client, kind } = await startOrReplace(daemonOptions(project, env), { env, onStep: () => undefined });
+async function startMesh(context: CommandContext, project: Project, steps: Steps): Promise<StartedMesh> {
+  const { env } = context;
+  const start = async () => await startOrReplace(daemonOptions(project, env), { env, onStep: () => undefined });
+  const { client, kind } = await start().catch(async (error: unknown) => {
+    // An image that somebody named is theirs to bring.
+    const isOwn = error instanceof Problem && error.code === "DM0403" && !env.DEVMESH_PROXY_IMAGE;
+    if (!isOwn) throw error;
+    const { buildMissing } = await import("./image.ts");
+    await buildMissing({ ...context, steps, base: null }, ["proxy"]);
+    return await start();
+  });
   if (kind === "found") steps.done(`the mesh of ${project.name} is up already`);
   else if (kind === "replaced") steps.done(`the mesh of ${project.name} is up already, its daemon was started anew`);
   else steps.done(`daemon of ${project.name} started${kind === "revived" ? " again" : ""}`);

@@ -25,7 +25,7 @@ export async function ensureImage(engine: Engine, tag: string): Promise<ProxyIma
 
 /** Also for one that somebody has removed since the daemon started. */
 export function missingImage({ url }: Pick<Engine, "url">, tag: string): Problem {
-  const hint = "npm run setup builds it; for an installed devmesh: docker load the image of this version";
+  const hint = "devmesh image build makes it; devmesh image load FILE brings it from another machine";
   return new Problem("DM0403", `the proxy's image ${tag} is not on the Docker engine at ${url}`, hint);
 }
 

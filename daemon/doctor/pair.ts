@@ -110,7 +110,7 @@ export class Pair implements AsyncDisposable {
       const words = await readLogTail(engine, this.#id("application"));
       if (!/unknown mode/.test(words)) throw error;
       const what = `the image ${this.#context.image} is of another version: it cannot probe`;
-      throw new Problem("DM0403", what, "npm run setup builds the one of this version");
+      throw new Problem("DM0403", what, "devmesh image build makes the one of this version");
     }
   }
 

@@ -1,4 +1,4 @@
-// The two images that the Dockerfiles start from: Docker Hub's where it answers, else the same made from Debian packages.
+// The image that the Dockerfiles start from: Docker Hub's where it answers, else the same made from Debian packages.
 import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -11,23 +11,26 @@ const REGISTRY_WAIT_MS = 3_000;
 const SUITE = "bookworm";
 const DEFAULT_MIRROR = "http://deb.debian.org/debian";
 
-export const published = { debian: "debian:bookworm-slim", node: "node:24-bookworm-slim", isLocal: false };
+/** What the command line builds on where nobody says otherwise, too. */
+const PUBLISHED = "node:24-bookworm-slim";
 
 /** What local bases are called: a hash of all that goes in, apart from the packages' own versions. */
-export function localBases(arch) {
+function localBases(arch) {
   const debian = hash("debian-3", SUITE, arch);
   const node = hash(debian, readFileSync(path.join(root, "scripts/runtime/package.json")), nodeDockerfile());
-  return { debian: `devmesh/base:${debian}`, node: `devmesh/node:${node}`, isLocal: true };
+  return { debian: `devmesh/base:${debian}`, node: `devmesh/node:${node}` };
 }
 
-/** Makes sure that a pair of bases is there, and answers which: what is there already, the registry, the local build. */
-export async function provideBases(engine, images) {
+/** Makes sure that a base is there, and answers which: what is there already, the registry, the local build. */
+export async function provideBase(engine, images) {
   const local = localBases(engine.arch);
-  for (const pair of [published, local]) if (images.has(pair.debian) && images.has(pair.node)) return pair;
+  const provided = { name: local.node, isLocal: true };
+  if (images.has(PUBLISHED)) return { name: PUBLISHED, isLocal: false };
+  if (images.has(local.node)) return provided;
   if (await registryAnswers()) {
     try {
-      for (const image of [published.debian, published.node]) await pull(image);
-      return published;
+      await pull(PUBLISHED);
+      return { name: PUBLISHED, isLocal: false };
     } catch (error) {
       // A registry that answers this host may still refuse the engine: rate limits, the engine's own proxy.
       if (!(error instanceof SetupError) || !canBuild(engine)) throw error;
@@ -37,13 +40,13 @@ export async function provideBases(engine, images) {
   if (!canBuild(engine)) {
     throw new SetupError({
       what: "no registry answers, and a base image is built only as root on Debian or Ubuntu of the engine's architecture",
-      hint: `load the images on this machine: docker load, or docker pull ${published.debian} and ${published.node}; then run this again`,
+      hint: `load the images on this machine: docker load, or docker pull ${PUBLISHED}; then run this again`,
       exitCode: 4,
     });
   }
   if (!images.has(local.debian)) await bootstrapDebian(local.debian);
-  if (!images.has(local.node)) await addNode(local);
-  return local;
+  await addNode(local);
+  return provided;
 }
 
 async function registryAnswers() {

@@ -1,5 +1,5 @@
 // Bundles the command line and the proxy with esbuild, each into one file, the same bytes for the same sources.
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { bundlePlugins } from "./bundle-plugins.mjs";
 import { dist, root } from "./project.mjs";
@@ -68,11 +68,24 @@ export async function buildBundle(esbuild, { entry, file, mode = 0o644 }) {
 
 function copyResources() {
   const native = nativeKoffiFile(process.platform, process.arch);
-  if (native !== null) copyTo(native, path.join(dist, "koffi", `${process.platform}-${process.arch}`, "koffi.node"));
+  const platform = `${process.platform}-${process.arch}`;
+  if (native !== null) copyNativeKoffi(native, platform);
+  mkdirSync(path.join(dist, "koffi"), { recursive: true });
+  // Part of the proxy image's name, in place of the native parts themselves.
+  writeFileSync(path.join(dist, "koffi", "version"), `koffi ${koffiVersion()}\n`);
   for (const name of ["xterm", "xterm-256color", "linux", "windows-ansi", "xterm.termcap"]) {
     const from = path.join(root, "node_modules/blessed/usr", name);
     if (existsSync(from)) copyTo(from, path.join(dist, "blessed/usr", name));
   }
+}
+
+/** Puts koffi's native part for `platform` where the bundle looks for it. */
+export function copyNativeKoffi(from, platform) {
+  copyTo(from, path.join(dist, "koffi", platform, "koffi.node"));
+}
+
+function koffiVersion() {
+  return JSON.parse(readFileSync(path.join(root, "node_modules/koffi/package.json"), "utf8")).version;
 }
 
 /** koffi's native part for a platform, where npm installed it, or null. */

@@ -100,12 +100,20 @@ test("what a file loads is followed through static imports only", () => {
   ]);
 });
 
-test("every dependency of package.json is imported by something that ships, or is on its way in", () => {
+test("nothing is installed with devmesh: what it needs is in its bundles", () => {
   const { dependencies } = JSON.parse(readFileSync(join(repository, "package.json"), "utf8"));
+  expect(dependencies).toBeUndefined();
+});
+
+test("every package of package.json is a tool, imported by something that ships, or on its way in", () => {
+  const { devDependencies } = JSON.parse(readFileSync(join(repository, "package.json"), "utf8"));
+  const tools = /^(@types\/.*|@biomejs\/biome|devmesh-runtime|esbuild|fast-check|playwright-core|typescript|vitest)$/;
   const imported = new Set(edges.map(({ to }) => to));
   // RequestAuthentication, a later slice, checks tokens with jose.
   const awaited = ["jose"];
-  const unused = Object.keys(dependencies).filter((name) => !imported.has(name) && !awaited.includes(name));
+  const unused = Object.keys(devDependencies).filter(
+    (name) => !tools.test(name) && !imported.has(name) && !awaited.includes(name),
+  );
   expect(unused).toEqual([]);
 });
 

@@ -27,8 +27,21 @@ const everyProxyFolder = {
  * add it here and to the map of ARCHITECTURE.md.
  */
 export const layers: Readonly<Record<string, Readonly<Record<string, Reach>>>> = {
-  cli: { "cli/commands": "value", "cli/screen": "value", "daemon/api": "value", "daemon/spec": "value" },
-  "cli/commands": { cli: "value", "cli/screen": "value", "daemon/api": "value", "daemon/spec": "value" },
+  cli: {
+    "cli/commands": "value",
+    "cli/image": "value",
+    "cli/screen": "value",
+    "daemon/api": "value",
+    "daemon/spec": "value",
+  },
+  "cli/commands": {
+    cli: "value",
+    "cli/image": "value",
+    "cli/screen": "value",
+    "daemon/api": "value",
+    "daemon/spec": "value",
+  },
+  "cli/image": { cli: "value", "daemon/api": "value" },
   "cli/screen": { "daemon/api": "value", "daemon/spec": "value" },
 
   daemon: {

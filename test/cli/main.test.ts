@@ -42,6 +42,10 @@ describe("what is no command line", () => {
     ["an argument too few", ["split", "payment"], "missing required argument 'weights'", "--help"],
     ["no time", ["up", "--timeout", "0"], "expected seconds, such as 60 or 60s", "--help"],
     ["no port", ["demo", "--port", "70000"], "expected a port from 1 to 65535", "--help"],
+    ["no action on images", ["image", "push"], "Allowed choices are build, save, load", "--help"],
+    ["no file to save to", ["image", "save"], "image save needs a file", "devmesh image save FILE"],
+    ["a file that build has no use for", ["image", "build", "x"], "image build takes no file", "image save FILE"],
+    ["no shell", ["completion", "tcsh"], "Allowed choices are bash, zsh, fish", "--help"],
     ["no weight", ["split", "payment", "v2:20"], '"v2:20" is no weight', "devmesh split payment v2=20"],
     ["no project", ["-p", "My Shop", "validate"], '"My Shop" is no project name', "lower-case"],
   ])("%s: exit code 2, what was wrong, what to do, as text and as JSON", async (_why, args, message, hint) => {

@@ -129,7 +129,7 @@ describe("what is missing is named, with what mends it", () => {
   test("no image: exit code 7, and no container is made", async () => {
     const { code, ids, of } = await findings({ DEVMESH_PROXY_IMAGE: "devmesh/none:1" });
     expect(code).toBe(7);
-    expect(of("image")).toMatchObject({ status: "fail", hint: expect.stringContaining("npm run setup") });
+    expect(of("image")).toMatchObject({ status: "fail", hint: expect.stringContaining("devmesh image build") });
     expect(ids).not.toContain("pair");
   });
 

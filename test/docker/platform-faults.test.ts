@@ -223,7 +223,7 @@ test("without the proxy's image what runs goes on, the status says what to do, a
       return found;
     });
     expect(failed?.reason).toContain(`the proxy's image ${image} is not on the Docker engine`);
-    expect(failed?.reason).toMatch(/\(DM0403\); npm run setup builds it/);
+    expect(failed?.reason).toMatch(/\(DM0403\); devmesh image build makes it/);
     const cutMs = Date.now();
     await load("api").successes(requestsASecond.api);
     expect(failures(load("api").sent).filter(({ start }) => start >= cutMs)).toEqual([]);

@@ -8,8 +8,8 @@ const run = promisify(execFile);
 const root = path.resolve(import.meta.dirname, "../..");
 const outputBytesMax = 16 * 1024 * 1024;
 
-/** Tags that the set-up built for this checkout. */
-export function builtImages(): Readonly<Record<"proxy" | "shop" | "redis", string>> {
+/** Tags that the set-up built for this checkout, and the image that they are built on. */
+export function builtImages(): Readonly<Record<"base" | "proxy" | "shop" | "redis", string>> {
   return JSON.parse(readFileSync(path.join(root, "dist/images.json"), "utf8"));
 }
 

@@ -74,6 +74,7 @@ function addLifecycle(program: Command): void {
     .option("--wait", "the same as --detach")
     .option("--timeout <seconds>", "how long to wait for the sidecars", seconds, 60)
     .option("--no-compose", "attach to what runs, start nothing")
+    .option("--renew", "replace proxies that another version of devmesh has started, one after the other")
     .option("--no-tui", "plain lines instead of the live screen")
     .action(async (composeArgs: string[], _flags: unknown, command: Command) => {
       const { up } = await import("./commands/up.ts");

@@ -57,6 +57,10 @@ export class Backend implements ApiBackend {
     await this.#open.reload();
   }
 
+  async renew(): Promise<void> {
+    await this.#open.renew();
+  }
+
   async metrics(): Promise<{ readonly contentType: string; readonly text: string }> {
     return this.#open.metrics();
   }

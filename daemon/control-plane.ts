@@ -9,6 +9,7 @@ import { planActions } from "./docker/plan.ts";
 import type { Container, World } from "./docker/world.ts";
 import type { EventLog } from "./event-log.ts";
 import type { Fleet } from "./push/fleet.ts";
+import type { Renewing } from "./renewals.ts";
 import type { Diagnostic } from "./spec/diagnostic.ts";
 import type { LoadedSpec, Spec } from "./spec/spec.ts";
 import type { SpecSource } from "./spec-source.ts";
@@ -29,6 +30,9 @@ export interface ControlPlaneDeps {
   knownServices(): readonly string[] | null;
   readonly runner: { submit(plan: readonly Action[]): void };
   hostsCleaned(): ReadonlySet<string>;
+  readonly renewing: Renewing;
+  /** There are proxies that this daemon cannot speak with. */
+  onIncompatible(): void;
   /** Wall clock. */
   now(): number;
   onApplied(spec: Spec): void;
@@ -92,6 +96,7 @@ export class ControlPlane {
     if (spec === null && before?.isFileInForce !== false) events.add(`the file was refused: ${firstOf(accepted)}`);
     fleet.push(compiled.proxies);
     if (this.#isPlanning && world.isConnected) this.#plan(snapshot, compiled);
+    if (this.#isPlanning && fleet.incompatible().size > 0) this.#deps.onIncompatible();
     this.#deps.onChange();
   }
 
@@ -131,7 +136,8 @@ export class ControlPlane {
 
   #input(spec: Spec, world: World): CompileInput {
     const { project, meshName, book } = this.#deps;
-    const input = { spec, world, project, meshName, knownServices: this.#deps.knownServices() };
+    const leaving = withLeaving(world, this.#deps.renewing.leaving);
+    const input = { spec, world: leaving, project, meshName, knownServices: this.#deps.knownServices() };
     if (world.mesh !== null) book.set(allocate(addressNames(input), book.addresses, world.mesh.subnet));
     return { ...input, addresses: book.addresses, readySidecars: this.#readyWorkloads(world) };
   }
@@ -159,10 +165,17 @@ export class ControlPlane {
     const { image, runner } = this.#deps;
     const gateways = compiled.gateways.map(({ key, host, port }) => ({ key, host, port, containerPort: port }));
     const { sidecars } = compiled;
-    runner.submit(
-      planActions({ world, desired: { image, sidecars, gateways, hostsCleaned: this.#deps.hostsCleaned() } }),
-    );
+    const { replaced } = this.#deps.renewing;
+    const desired = { image, sidecars, gateways, hostsCleaned: this.#deps.hostsCleaned(), replaced };
+    runner.submit(planActions({ world, desired }));
   }
+}
+
+/** Its sidecar is about to be replaced: like a container that was told to stop it gets nothing new where another can take it. */
+function withLeaving(world: World, leaving: string | null): World {
+  if (leaving === null) return world;
+  const containers = world.containers.map((one) => (one.id === leaving ? { ...one, isStopping: true } : one));
+  return { ...world, containers };
 }
 
 function firstOf({ diagnostics }: { diagnostics: readonly Diagnostic[] }): string {

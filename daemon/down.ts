@@ -21,7 +21,10 @@ export async function openForDown(parts: DaemonParts): Promise<OpenedMesh> {
     await removeMesh(parts, docker, { identity: identityFor(parts, mesh), onStep });
     parts.onRemoved();
   };
-  backend.open({ status: refuse, missing: refuse, logs: refuse, reload: refuse, metrics: refuse, down }, "ending");
+  backend.open(
+    { status: refuse, missing: refuse, logs: refuse, reload: refuse, renew: refuse, metrics: refuse, down },
+    "ending",
+  );
   return {
     close: async () => {
       clearTimeout(timer);

@@ -59,6 +59,7 @@ export function meshBackend(
     traffic: telemetry.traffic,
     now: performance.now(),
     events,
+    image: options.image,
     troubles: [...unwritten(parts), ...wrongClock(docker.engine.now() - Date.now())],
   });
   const logs: ServiceLogsDeps = {
@@ -83,12 +84,13 @@ export function meshBackend(
   });
   return {
     status: () => buildStatus(input()),
-    missing: () => notReady(input()),
+    missing: () => [...notReady(input()), ...mesh.renewals.missing],
     logs: (query, signal) => serviceLogs(logs, query, signal),
     reload: async () => {
       await world.relist();
       await loop.settled();
     },
+    renew: async () => void mesh.renewals.run(),
     metrics: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
     down: async (onStep) => {
       await quiesce();

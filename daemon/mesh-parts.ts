@@ -5,6 +5,7 @@ import { ControlPlane } from "./control-plane.ts";
 import { openControlStream } from "./docker/control-stream.ts";
 import { ActionRunner } from "./docker/execute.ts";
 import type { MeshIdentity } from "./docker/labels.ts";
+import type { OwnContainer, World } from "./docker/world.ts";
 import type { WorldWatch } from "./docker/world-watch.ts";
 import type { DockerParts } from "./docker-parts.ts";
 import { createEventLog, type EventLog } from "./event-log.ts";
@@ -13,6 +14,7 @@ import type { DaemonParts } from "./main.ts";
 import { MetricsDoor } from "./metrics-door.ts";
 import { type Epochs, openEpochs } from "./push/epochs.ts";
 import { Fleet, servingKey } from "./push/fleet.ts";
+import { Renewals } from "./renewals.ts";
 import { composeServicesReader } from "./spec/compose-services.ts";
 import { defaultSpec } from "./spec/defaults.ts";
 import type { Spec } from "./spec/spec.ts";
@@ -38,6 +40,7 @@ export interface MeshParts extends MeshGround {
   readonly loop: ReloadLoop;
   readonly telemetry: Telemetry;
   readonly events: EventLog;
+  readonly renewals: Renewals;
 }
 
 export async function connectParts(parts: DaemonParts, ground: MeshGround, closers: Closers): Promise<MeshParts> {
@@ -60,6 +63,18 @@ export async function connectParts(parts: DaemonParts, ground: MeshGround, close
   const now = (): number => performance.now();
   const runner = new ActionRunner({ ...shared, now, onSettled: () => loop.signal() });
   closers.add(() => runner.close());
+  const renewals: Renewals = new Renewals({
+    outdated: () => outdatedProxies(world.snapshot(), options.image, fleet.incompatible()),
+    settle: () => loop.settled(),
+    done: (owner) => runner.settled(owner),
+    waitFor: (isTrue, ms) => fleet.waitFor(isTrue, ms),
+    isSynced: () => fleet.statuses().every(({ isSynced, state }) => isSynced || state === "incompatible"),
+    serves: (owner, butNot) =>
+      fleet.statuses().some(({ own, isReady }) => own.owner === owner && own.id !== butNot.id && isReady),
+    onEvent: (text) => events.add(text),
+    onChange: () => backend.changed(),
+  });
+  closers.add(() => renewals.close());
   const onApplied = rememberApplied(parts, identity, { events, closers });
   const plane = new ControlPlane({
     project: options.project,
@@ -74,6 +89,8 @@ export async function connectParts(parts: DaemonParts, ground: MeshGround, close
     knownServices: openKnownServices(parts),
     runner,
     hostsCleaned,
+    renewing: renewals,
+    onIncompatible: () => void renewals.run(),
     now: Date.now,
     onApplied,
     onChange: () => {
@@ -90,7 +107,15 @@ export async function connectParts(parts: DaemonParts, ground: MeshGround, close
     onError: (error) => log.error({ err: error }, "a round of the reload loop failed"),
   });
   closers.add(() => loop.close());
-  return { ...ground, fleet, plane, runner, loop, telemetry, events };
+  return { ...ground, fleet, plane, runner, loop, telemetry, events, renewals };
+}
+
+/** Sidecars first, since a gateway has to let go of its port before its successor can have it. */
+function outdatedProxies({ own }: World, image: string, incompatible: ReadonlySet<string>): readonly OwnContainer[] {
+  const outdated = own.filter(
+    (one) => one.kind !== "one-shot" && one.state === "running" && (one.image !== image || incompatible.has(one.id)),
+  );
+  return [...outdated.filter(({ kind }) => kind === "sidecar"), ...outdated.filter(({ kind }) => kind === "gateway")];
 }
 
 interface FleetGround {
@@ -129,7 +154,7 @@ function openFleet({ parts, docker, adoption, authority, epochs, telemetry, life
     onGone: (own) => telemetry.forget(own.id),
     onChange: () => {
       // An ack changes only what is shown; who serves is a matter for every proxy.
-      const now = [...fleet.servingSidecars()].sort().join();
+      const now = [...fleet.servingSidecars(), "but", ...fleet.incompatible()].sort().join();
       if (now !== ready) onReady();
       ready = now;
       backend.changed();

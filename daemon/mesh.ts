@@ -166,8 +166,9 @@ function openGate({ docker, world, plane, loop, runner, fleet }: MeshParts, log:
   });
 }
 
-async function quiesce({ plane, loop, runner, fleet }: MeshParts): Promise<void> {
+async function quiesce({ plane, loop, runner, fleet, renewals }: MeshParts): Promise<void> {
   plane.setPlanning(false);
+  renewals.close();
   await loop.close();
   await runner.close();
   fleet.close();

@@ -1,5 +1,5 @@
 // The one picture of the mesh, from what Docker, the fleet, the file and the traffic say. Pure.
-import type { ServiceView, StatusView, WorkloadView } from "./api/view.ts";
+import { outdatedReason, type ServiceView, type StatusView, type WorkloadView } from "./api/view.ts";
 import type { CompiledService } from "./compile/compile.ts";
 import type { CompiledGateway } from "./compile/gateways.ts";
 import type { Applied } from "./control-plane.ts";
@@ -32,13 +32,18 @@ export interface StatusInput {
   readonly now: number;
   readonly events: EventLog;
   readonly troubles: readonly string[];
+  /** Of this version's proxies. */
+  readonly image: string;
 }
 
 export function buildStatus(input: StatusInput): StatusView {
   const { applied, traffic, now } = input;
   const { compiled } = applied;
   const services = compiled.services.map((service) => serviceView(service, input));
-  const gateways = compiled.gateways.map((gateway) => gatewayView(gateway, input));
+  const gateways = compiled.gateways.map((gateway) => {
+    const shown = gatewayView(gateway, input);
+    return { ...shown, reason: shown.reason || outdated(gateway.key, input) };
+  });
   const totals = traffic.totals(now);
   return {
     mesh: input.mesh,
@@ -69,7 +74,9 @@ export function buildStatus(input: StatusInput): StatusView {
 const listensWithinMs = 10_000;
 
 /** Sidecars and gateways that are wanted but do not serve the newest config, each with its reason. */
-export function notReady(input: Omit<StatusInput, "traffic" | "now" | "events" | "troubles">): readonly string[] {
+export function notReady(
+  input: Omit<StatusInput, "traffic" | "now" | "events" | "troubles" | "image">,
+): readonly string[] {
   const { applied, world } = input;
   const missing: string[] = [];
   for (const { containerId, container } of applied.compiled.sidecars) {
@@ -112,13 +119,20 @@ function serviceView(service: CompiledService, input: StatusInput): ServiceView 
     workloads: service.workloads.flatMap(({ containerId, version }) => {
       const container = containers.get(containerId);
       if (container === undefined) return [];
-      return [{ ...workloadState(container, input), version, ...ratesView(traffic.workload(container.name, now)) }];
+      const state = workloadState(container, input);
+      const reason = state.reason || outdated(container.id, input);
+      return [{ ...state, reason, version, ...ratesView(traffic.workload(container.name, now)) }];
     }),
     ...ratesView(rates),
     lastError: rates.lastError?.text ?? null,
     // The traffic's clock began with the process.
     lastErrorAt: rates.lastError === null ? null : iso(input.startedAtMs + rates.lastError.at),
   };
+}
+
+function outdated(owner: string, { proxies, image }: Pick<StatusInput, "proxies" | "image">): string {
+  const own = proxies.find((proxy) => proxy.own.owner === owner)?.own;
+  return own === undefined || own.image === image ? "" : outdatedReason;
 }
 
 type WorkloadState = Omit<WorkloadView, "version" | keyof StatusView["totals"]>;

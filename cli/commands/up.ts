@@ -2,7 +2,7 @@
 import { dirname } from "node:path";
 import type { ApiClient } from "../../daemon/api/client.ts";
 import { Problem } from "../../daemon/api/problem.ts";
-import type { StatusView } from "../../daemon/api/view.ts";
+import { outdatedReason, type StatusView } from "../../daemon/api/view.ts";
 import { type ComposeCommand, fileArgs, requireCompose, runShown } from "../compose.ts";
 import { daemonOptions, InvalidConfig, isMeshUp, startOrReplace, takeDown } from "../daemon-process.ts";
 import { Steps } from "../output.ts";
@@ -17,6 +17,7 @@ export interface UpFlags {
   readonly timeout: number;
   readonly compose: boolean;
   readonly tui: boolean;
+  readonly renew?: boolean;
 }
 
 export async function up(context: CommandContext, flags: UpFlags, composeArgs: readonly string[]): Promise<number> {
@@ -36,6 +37,7 @@ export async function up(context: CommandContext, flags: UpFlags, composeArgs: r
       throw isFresh ? await undone(context, { client, project }, error) : error;
     }
   }
+  if (flags.renew === true) await renewWhenReady(client, flags.timeout * 1000);
   const view = await client.wait(flags.timeout * 1000);
   const ready = readySidecars(view);
   steps.done(`${ready} ${ready === 1 ? "sidecar" : "sidecars"} ready and in sync`);
@@ -115,6 +117,12 @@ function isEnded(state: string): boolean {
   return state.startsWith("exited") || state.startsWith("created") || state.startsWith("dead");
 }
 
+/** Replicas stand in for each other only once all of them are there. */
+async function renewWhenReady(client: ApiClient, timeoutMs: number): Promise<void> {
+  await client.wait(timeoutMs);
+  await client.renew();
+}
+
 function readySidecars(view: StatusView): number {
   return view.services.flatMap((service) => service.workloads).filter((workload) => workload.sidecar === "ready")
     .length;
@@ -128,6 +136,13 @@ function summarize(context: CommandContext, view: StatusView): void {
   for (const gateway of view.gateways) output.note(`  ${paint.bold(gateway.url)} -> ${gateway.to}`);
   for (const unmeshed of view.unmeshed)
     output.note(`  ${paint.yellow("not in the mesh:")} ${unmeshed.container}: ${unmeshed.reason}`);
+  const outdated = view.services
+    .flatMap(({ workloads }) => workloads)
+    .filter(({ reason }) => reason === outdatedReason);
+  if (outdated.length > 0) {
+    const what = `${outdated.length} of another version: each is replaced when its container restarts, or now by`;
+    output.note(`  ${paint.yellow("sidecars:")} ${what}: ${own} up --renew`);
+  }
   output.note(`  see it:    ${own} status`);
   output.note(`  change it: edit mesh.yaml, it is live when you save`);
   output.note(`  stop it:   ${own} down`);

@@ -21,6 +21,8 @@ export interface ApiClient {
   wait(timeoutMs: number, signal?: AbortSignal): Promise<StatusView>;
   logs(query: LogQuery, signal?: AbortSignal): AsyncIterable<LogLine>;
   reload(): Promise<StatusView>;
+  /** Has begun when it resolves; `wait` waits for its end. */
+  renew(): Promise<StatusView>;
   /** Ends after `done` or `problem`. */
   down(): AsyncIterable<DownLine>;
   metrics(): Promise<string>;
@@ -45,6 +47,7 @@ export function connectApi(socketPath: string): ApiClient {
       json<StatusView>({ path: `/v1/wait?timeoutMs=${timeoutMs}`, timeoutMs: timeoutMs + callTimeoutMs, signal }),
     logs: (query, signal) => lines<LogLine>(send, { path: `/v1/logs?${logSearch(query)}`, signal }),
     reload: () => json<StatusView>({ method: "POST", path: "/v1/reload" }),
+    renew: () => json<StatusView>({ method: "POST", path: "/v1/renew" }),
     down: () => lines<DownLine>(send, { method: "POST", path: "/v1/down" }),
     metrics: async () => textOf(await send({ path: "/metrics" })),
   };

@@ -25,6 +25,8 @@ export interface ApiBackend {
   logs(query: LogQuery, signal: AbortSignal): AsyncIterable<LogLine>;
   /** Reads mesh.yaml and lists Docker again; resolves when a round of the loop has followed. */
   reload(): Promise<void>;
+  /** Begins to replace proxies of another version, one after the other; `missing` names those that are left. */
+  renew(): Promise<void>;
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
   /** Takes the mesh down, and stops all other work; the process ends afterwards, also when something was left. */
   down(onStep: (text: string) => void): Promise<void>;
@@ -97,6 +99,9 @@ export class ApiServer implements AsyncDisposable {
         return this.#logs(logQuery(query), response);
       case "POST /v1/reload":
         await backend.reload();
+        return json(response, 200, backend.status());
+      case "POST /v1/renew":
+        await backend.renew();
         return json(response, 200, backend.status());
       case "POST /v1/down":
         return this.#down(response);

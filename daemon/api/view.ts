@@ -1,6 +1,10 @@
 // What the API shows: the one picture that `status`, the screen and scripts read. JSON, stable, additive.
 import type { Diagnostic } from "../spec/diagnostic.ts";
 
+/** Of a workload or a gateway whose proxy another version of devmesh has started. */
+export const outdatedReason =
+  "its proxy is of another version; it is replaced at its next start, or now by: devmesh up --renew";
+
 export interface StatusView {
   readonly mesh: string;
   readonly project: string;

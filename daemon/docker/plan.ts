@@ -10,6 +10,8 @@ export interface Desired {
   readonly gateways: readonly DesiredGateway[];
   /** What `hostsKey` says of containers whose /etc/hosts is clean already. */
   readonly hostsCleaned: ReadonlySet<string>;
+  /** Own ids of proxies that are to be replaced now. One of another version is kept as long as it runs and is not among them. */
+  readonly replaced: ReadonlySet<string>;
 }
 
 /** Actions with one key run one after the other, and a failed one ends its key's turn; keys run side by side. */
@@ -98,7 +100,8 @@ function whyReplaceSidecar(
 }
 
 function whyReplace(own: OwnContainer, desired: Desired): string | null {
-  if (own.image !== desired.image) return reasonImage;
+  if (desired.replaced.has(own.id)) return reasonImage;
+  if (own.image !== desired.image && own.state !== "running") return reasonImage;
   if (own.state === "dead" || own.state === "removing" || own.state === "paused") return `it is ${own.state}`;
   return null;
 }

@@ -251,6 +251,11 @@ export class ProxySession implements AsyncDisposable {
   #greeted(stream: MessageStream, hello: Hello): void {
     if (hello.contract.major !== CONTRACT.major) {
       this.#isIncompatible = true;
+      this.#wasGreeted = true;
+      // It serves what it was told until it is replaced.
+      this.#hasConfig = hello.configHash !== null;
+      this.#saidReady = this.#hasConfig && hello.certificateNotAfterMs !== null;
+      this.#listens = hello.listens ?? null;
       this.#reason = `the proxy speaks contract ${hello.contract.major}.${hello.contract.minor}, not ${CONTRACT.major}.x`;
       this.#deps.log("warn", `${this.#reason}; it will be replaced`);
       this.#deps.onChange();

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
+import { outdatedReason } from "../../daemon/api/view.ts";
 import { ControlPlane } from "../../daemon/control-plane.ts";
 import type { Action } from "../../daemon/docker/plan.ts";
 import type { World } from "../../daemon/docker/world.ts";
@@ -46,6 +47,8 @@ async function start(text: string | null, { lastGood, composeServices = null }: 
     world: world([cart, ...payments]) as World,
     applied: [] as Spec[],
     plans: [] as (readonly Action[])[],
+    renewing: { leaving: null as string | null, replaced: new Set<string>() },
+    incompatible: 0,
   };
   const fleet = new Fleet({
     wasServing: new Set(),
@@ -79,6 +82,8 @@ async function start(text: string | null, { lastGood, composeServices = null }: 
     knownServices: () => composeServices,
     runner,
     hostsCleaned: () => new Set(),
+    renewing: state.renewing,
+    onIncompatible: () => state.incompatible++,
     now: Date.now,
     onApplied: (spec) => state.applied.push(spec),
     onChange: () => undefined,
@@ -109,6 +114,7 @@ async function start(text: string | null, { lastGood, composeServices = null }: 
       now: 0,
       events,
       troubles: [],
+      image: "devmesh/proxy:test",
     };
   };
   return { file, folder, plane, fleet, state, peers, events, input };
@@ -260,6 +266,22 @@ test("the status shows each container's own traffic, the last error with its tim
     [27, 0],
     [3, 1],
   ]);
+});
+
+test("a proxy of another version is named, and is as well as any other", async () => {
+  const started = await start(split(90, 10));
+  const { state, plane, fleet } = started;
+  state.world = world(
+    [cart, ...payments],
+    [sidecarOf(cart, { image: "devmesh/proxy:older" }), ...payments.map((one) => sidecarOf(one))],
+  );
+  await plane.round();
+  await fleet.waitFor(() => fleet.statuses().every(({ isSynced }) => isSynced), 5_000);
+  await plane.round();
+  await eventually(() => expect(notReady(started.input())).toEqual([]));
+  const { services, health } = buildStatus(started.input());
+  const reasons = services.flatMap(({ workloads }) => workloads.map(({ reason }) => reason));
+  expect([health, reasons.filter((reason) => reason !== "")]).toEqual(["ok", [outdatedReason]]);
 });
 
 test("the status names what is missing, and why", async () => {

@@ -52,7 +52,13 @@ async function openMesh() {
     const sidecars = snapshot.containers
       .filter(({ service, state }) => wants.services.has(service) && isUp(state))
       .map(({ id, name, startedAt }) => ({ containerId: id, container: name, startedAt }));
-    const desired = { image, sidecars, gateways: wants.gateways, hostsCleaned: runner.hostsCleaned };
+    const desired = {
+      image,
+      sidecars,
+      gateways: wants.gateways,
+      hostsCleaned: runner.hostsCleaned,
+      replaced: new Set<string>(),
+    };
     runner.submit(planActions({ world: snapshot, desired }));
   };
   const now = () => performance.now();

@@ -34,7 +34,7 @@ async function start(change: Partial<ApiBackend> = {}) {
   const folder = await mkdtemp(join(tmpdir(), "api-"));
   const socket = join(folder, "d.sock");
   const listeners = new Set<() => void>();
-  const state = { revision: 1, missing: [] as string[], isDown: false, logsEnded: false };
+  const state = { revision: 1, missing: [] as string[], isDown: false, logsEnded: false, renewals: 0 };
   const backend: ApiBackend = {
     ping: () => ({ pid: 7, version: "0.1.0", mesh: "shop" }),
     status: () => view(state.revision),
@@ -58,6 +58,9 @@ async function start(change: Partial<ApiBackend> = {}) {
     reload: async () => {
       state.revision++;
     },
+    renew: async () => {
+      state.renewals++;
+    },
     metrics: async () => ({ contentType: "text/plain", text: "up 1\n" }),
     down: async (onStep) => onStep("removing sidecars"),
     ...change,
@@ -77,12 +80,14 @@ async function start(change: Partial<ApiBackend> = {}) {
 }
 
 test("the socket is the user's alone, and the calls answer", async () => {
-  const { socket, client } = await start();
+  const { socket, client, state } = await start();
   expect((await stat(socket)).mode & 0o777).toBe(0o600);
   expect(await client.ping()).toEqual({ pid: 7, version: "0.1.0", mesh: "shop" });
   expect((await client.status()).mesh).toBe("shop");
   expect((await client.reload()).config.revision).toBe(2);
   expect(await client.metrics()).toBe("up 1\n");
+  await client.renew();
+  expect(state.renewals).toBe(1);
 });
 
 test("a socket file that a dead daemon left is replaced", async () => {

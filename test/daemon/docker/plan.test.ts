@@ -67,7 +67,13 @@ function ownGateway(overrides: Partial<OwnContainer> = {}): OwnContainer {
 
 const world = (overrides: Partial<World>): World => ({ containers: [app("running")], own: [], mesh, ...overrides });
 const cleaned = new Set([hostsKey("app", "t1", "10.213.0.5")]);
-const wanted: Desired = { image: "proxy:1", sidecars: [sidecar], gateways: [], hostsCleaned: cleaned };
+const wanted: Desired = {
+  image: "proxy:1",
+  sidecars: [sidecar],
+  gateways: [],
+  hostsCleaned: cleaned,
+  replaced: new Set(),
+};
 const nothing: Desired = { ...wanted, sidecars: [] };
 
 /** "create-sidecar app connects", "remove-own side drained" */
@@ -116,9 +122,21 @@ describe("planActions", () => {
       ["remove-own side", "create-sidecar app"],
     ],
     [
-      "replaces a sidecar of another image, draining",
+      "keeps a sidecar of another version as long as it runs",
       world({ own: [ownSidecar({ image: "proxy:0" })] }),
       wanted,
+      [],
+    ],
+    [
+      "keeps a gateway of another version as long as it runs",
+      world({ containers: [], own: [ownGateway({ image: "proxy:0" })] }),
+      { ...nothing, gateways: [gateway] },
+      [],
+    ],
+    [
+      "replaces a sidecar of another version when it is its turn, draining",
+      world({ own: [ownSidecar({ image: "proxy:0" })] }),
+      { ...wanted, replaced: new Set(["side"]) },
       ["remove-own side drained", "create-sidecar app"],
     ],
     [

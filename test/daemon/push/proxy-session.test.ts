@@ -245,6 +245,16 @@ test("an incompatible proxy is reported, left with what it runs, and not asked a
   expect(started.peer.connections).toBe(1);
 });
 
+test("an incompatible proxy that serves is believed to, until it is replaced", async () => {
+  const started = await start((peer) => {
+    peer.major = 9;
+    peer.force = { hash: "0123", resources: new Map() };
+    peer.certificateNotAfterMs = Date.now() + dayMs;
+  });
+  await eventually(() => expect(started.session.status).toMatchObject({ state: "incompatible", isReady: true }));
+  expect(started.session.status.isSynced).toBe(false);
+});
+
 test("a proxy that asks for another identity gets that of the container on its channel", async () => {
   const payment = "spiffe://cluster.local/ns/shop/sa/payment";
   const started = await start((peer) => {

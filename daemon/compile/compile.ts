@@ -1,9 +1,10 @@
 // Spec and World to what every proxy is told. Pure: equal input gives equal output, whatever order Docker lists things in.
-import type { MtlsMode, PortConfig, ProxyConfig } from "../../proxy/contract/config.ts";
+import type { HostConfig, MtlsMode, PortConfig, ProxyConfig } from "../../proxy/contract/config.ts";
 import type { Diagnostic } from "../spec/diagnostic.ts";
 import { checkCapture } from "./check-capture.ts";
 import { endpointsOf } from "./endpoints.ts";
 import { type CompiledGateway, gatewaysOf, servicesOfGateway } from "./gateways.ts";
+import { hostCallersOf, hostPortsOf, reachesHost } from "./host-ports.ts";
 import { hostsIn } from "./hosts.ts";
 import { gatewayName, identityOf } from "./identity.ts";
 import { inboundOf, mtlsOf, openPortsOf } from "./inbound.ts";
@@ -112,7 +113,9 @@ function proxiesOf({ input, catalog, parts, gateways }: ProxiesInput): ReadonlyM
   const alive = aliveWorkloads(catalog.workloads);
   const hostNames = [...parts.values()].flatMap(({ config }) => [config, ...config.versionHosts]);
   const hosts = new Set(hostNames.flatMap((named) => named.hosts));
-  const nodeContext: NodeContext = { spec, world, meshName, hosts, alive };
+  const host = hostPortsOf(catalog, world);
+  const nodeContext: NodeContext = { spec, world, meshName, hosts, alive, host };
+  const published = publishedParts(host, parts);
   const gateway = gatewayName(catalog.services);
   const known = gateways.map((one) => partsOfGateway(one, catalog, parts));
   const routed = new Set(known.flat().map(({ service }) => service.name));
@@ -121,13 +124,17 @@ function proxiesOf({ input, catalog, parts, gateways }: ProxiesInput): ReadonlyM
     return routed.has(service.name) ? [...new Set([...callers, gateway])].sort(compareText) : callers;
   };
   const identity = (name: string) => identityOf({ trustDomain: spec.trustDomain, namespace: meshName }, name);
+  const hostCallers = hostCallersOf(catalog).map(identity);
   const proxies: [string, ProxyConfig][] = [];
   for (const workload of alive) {
     const visible = isolation.visibleTo(workload).flatMap(({ name }) => parts.get(name) ?? []);
     const own = catalog.services.get(workload.service);
-    const inbound = own === undefined ? null : inboundOf(own, workload, { spec, gateway, identity, callersOf });
+    const inbound =
+      own === undefined ? null : inboundOf(own, workload, { spec, gateway, identity, callersOf, hostCallers });
     const node = nodeOfSidecar(workload, visible, nodeContext);
-    proxies.push([workload.container.id, { node, ...knowledgeOf(visible), inbound, listeners: {} }]);
+    const byHost = reachesHost(workload) ? published : [];
+    const known = [...visible, ...byHost.filter(({ service }) => !visible.some((part) => part.service === service))];
+    proxies.push([workload.container.id, { node, ...knowledgeOf(known), inbound, listeners: {} }]);
   }
   for (const [index, one] of gateways.entries()) {
     const listeners = { [one.port]: { port: one.port, protocol: one.protocol, hosts: one.routes } };
@@ -135,6 +142,16 @@ function proxiesOf({ input, catalog, parts, gateways }: ProxiesInput): ReadonlyM
     proxies.push([one.key, { node, ...knowledgeOf(known[index] ?? []), inbound: null, listeners }]);
   }
   return new Map(proxies.sort(([a], [b]) => compareText(a, b)));
+}
+
+/** Services that everybody reaches by way of the host, as those know them who share no network with them: without any name. */
+function publishedParts(host: HostConfig | null, parts: ProxiesInput["parts"]): readonly Part[] {
+  const names = new Set(host?.ports.map(({ service }) => service));
+  return [...names].flatMap((name) => {
+    const part = parts.get(name);
+    if (part === undefined) return [];
+    return [{ ...part, config: { ...part.config, hosts: [], address: "", versionHosts: [] } }];
+  });
 }
 
 function partsOfGateway(gateway: CompiledGateway, catalog: Catalog, parts: ProxiesInput["parts"]): readonly Part[] {

@@ -2,6 +2,7 @@
 import type { AllowConfig, InboundConfig, MtlsMode } from "../../proxy/contract/config.ts";
 import type { AllowSpec, Spec } from "../spec/spec.ts";
 import { isCapturedInbound } from "./capture.ts";
+import { viaHostOf } from "./host-ports.ts";
 import { anybody, outside } from "./isolation.ts";
 import type { Service, Workload } from "./model.ts";
 import { compareText } from "./problems.ts";
@@ -13,17 +14,21 @@ export interface InboundContext {
   readonly identity: (service: string) => string;
   /** Names, sorted; the gateways' name among them where one routes to the service. */
   readonly callersOf: (service: Service) => readonly string[];
+  /** Identities that may come by way of the host. */
+  readonly hostCallers: readonly string[];
 }
 
 export function inboundOf(service: Service, { container }: Workload, context: InboundContext): InboundConfig {
   const gateways = container.networks.flatMap(({ gateway, ipv6 }) => [gateway, ipv6?.gateway ?? ""]);
   const subnets = container.networks.flatMap(subnetsOf);
+  const viaHost = viaHostOf(service, context.hostCallers);
   return {
     mtls: mtlsOf(service, context.spec),
     ports: service.ports,
     publishedPorts: [...new Set(container.published.map(({ containerPort }) => containerPort))].sort((a, b) => a - b),
     networks: { gateways: distinct(gateways), subnets: distinct(subnets) },
     callers: context.callersOf(service).map(context.identity),
+    ...(viaHost && { viaHost }),
     allow: service.spec?.allow?.map((rule) => allowConfig(rule, context)) ?? null,
   };
 }

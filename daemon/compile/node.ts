@@ -3,6 +3,7 @@ import type { NodeConfig } from "../../proxy/contract/config.ts";
 import type { World } from "../docker/world.ts";
 import type { Spec } from "../spec/spec.ts";
 import type { CompiledGateway } from "./gateways.ts";
+import { reachesHost } from "./host-ports.ts";
 import { identityOf } from "./identity.ts";
 import { addressesOf, isAlive, type Service, type Workload } from "./model.ts";
 import { compareText } from "./problems.ts";
@@ -15,6 +16,7 @@ export interface NodeContext {
   readonly hosts: ReadonlySet<string>;
   /** Workloads whose containers have addresses now. */
   readonly alive: readonly Workload[];
+  readonly host: NodeConfig["host"] | null;
 }
 
 export function aliveWorkloads(workloads: readonly Workload[]): readonly Workload[] {
@@ -42,6 +44,7 @@ export function nodeOfSidecar(workload: Workload, visible: readonly NamedService
       ...(meshAddress === "" ? [] : [meshAddress]),
     ],
     names: namesOf(workload, visible, context),
+    ...(context.host && reachesHost(workload) && { host: context.host }),
   };
 }
 

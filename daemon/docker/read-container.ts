@@ -7,6 +7,7 @@ import type { Attachment, Container, ContainerState, Ipv6Attachment, OwnContaine
 export interface NetworkFacts {
   readonly id: string;
   readonly name: string;
+  readonly driver: string;
   /** The first IPv4 one, or "". */
   readonly subnet: string;
   readonly gateway: string;
@@ -83,6 +84,7 @@ export function readNetwork(inspected: unknown): NetworkFacts {
   return {
     id: asString(json.Id),
     name: asString(json.Name),
+    driver: asString(json.Driver),
     subnet: asString(ipv4?.Subnet),
     gateway: gatewayOf(ipv4),
     ipv6: ipv6 === undefined ? null : { subnet: asString(ipv6.Subnet), gateway: gatewayOf(ipv6) },

@@ -4,6 +4,7 @@ import { inspectContainer, listContainerIds } from "./containers.ts";
 import type { Engine } from "./engine.ts";
 import type { EngineEvent } from "./event-lines.ts";
 import { EventStream } from "./events.ts";
+import { hostAddressesOf, machineAddresses } from "./host-addresses.ts";
 import { createDropImageClaims, type DropImageClaims } from "./image-claims.ts";
 import { asArray } from "./json.ts";
 import { belongsToMesh, composeLabel, isOurs, label, type MeshIdentity, meshNetworkName, userLabel } from "./labels.ts";
@@ -62,7 +63,8 @@ export class WorldWatch {
   readonly #abort = new AbortController();
   readonly #dropImageClaims: DropImageClaims;
   #networks: ReadonlyMap<string, NetworkFacts> = new Map();
-  #world: World = { containers: [], own: [], mesh: null };
+  #machineAddresses: readonly string[] = [];
+  #world: World = { containers: [], own: [], mesh: null, hostAddresses: [] };
   #worldText = "";
   #isConnected = false;
   #isReady = false;
@@ -252,10 +254,13 @@ export class WorldWatch {
       `${label.mesh}=${identity.mesh}`,
     ];
     try {
+      // Before the networks, so that each bridge that is seen here is told apart below.
+      const machine = machineAddresses(engine);
       const networks = engine.call({ method: "GET", path: "/networks", signal: this.#abort.signal });
       const ids = Promise.all(labels.map((text) => listContainerIds(engine, { label: [text] })));
       // Together: an engine that goes away fails all of them, and one that nobody waits for would end the daemon.
       const [items, lists] = await Promise.all([networks, ids]);
+      this.#machineAddresses = machine;
       this.#networks = new Map(asArray(items).map((item) => [readNetwork(item).id, readNetwork(item)]));
       await this.#refreshAll(new Set([...lists.flat(), ...this.#known.keys()]));
       this.#isReady = true;
@@ -289,10 +294,12 @@ export class WorldWatch {
     }
     const byName = (a: { name: string; id: string }, b: { name: string; id: string }) =>
       a.name < b.name || (a.name === b.name && a.id < b.id) ? -1 : 1;
+    const attached = new Set(containers.flatMap(({ networks }) => networks.map(({ networkId }) => networkId)));
     this.#publish({
       containers: containers.sort(byName),
       own: own.sort(byName),
       mesh: mesh ? { id: mesh.id, name: mesh.name, subnet: mesh.subnet, gateway: mesh.gateway } : null,
+      hostAddresses: hostAddressesOf(this.#networks.values(), this.#machineAddresses, attached),
     });
   }
 

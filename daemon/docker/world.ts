@@ -7,6 +7,8 @@ export interface World {
   readonly own: readonly OwnContainer[];
   /** The shared network, or null before it exists. */
   readonly mesh: MeshNetwork | null;
+  /** At which containers find the host; sorted. */
+  readonly hostAddresses: readonly string[];
 }
 
 export type ContainerState = "created" | "running" | "paused" | "restarting" | "exited" | "dead" | "removing";

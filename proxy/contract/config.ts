@@ -2,7 +2,7 @@
 // The daemon compiles it, the proxy builds its tables from it; nothing else crosses from one to the other.
 
 /** Major: an older proxy cannot be adopted. Minor: it can. */
-export const CONTRACT = { major: 1, minor: 0 } as const;
+export const CONTRACT = { major: 1, minor: 1 } as const;
 
 /** Everything one proxy knows. On the wire it is a flat map of resources (see diff.ts). */
 export interface ProxyConfig {
@@ -36,6 +36,24 @@ export interface NodeConfig {
   readonly addresses: readonly string[];
   /** Names answered by the sidecar's resolver beside those in `services`: container names to addresses. */
   readonly names: Readonly<Record<string, readonly string[]>>;
+  /** Since 1.1: the host, where something of the mesh is published on it. */
+  readonly host?: HostConfig | undefined;
+}
+
+/** What applications reach by way of the host: a call there becomes one to the service. */
+export interface HostConfig {
+  /** Where the host is found: its own addresses, and the gateways of Docker's bridges. */
+  readonly addresses: readonly string[];
+  readonly ports: readonly {
+    /** Of the host; 0.0.0.0 and :: are all of one family. */
+    readonly address: string;
+    readonly port: number;
+    readonly service: string;
+    /** Set where the container is one version under a name of its own. */
+    readonly version: string | null;
+    /** The container's port. */
+    readonly servicePort: number;
+  }[];
 }
 
 export type MtlsMode = "strict" | "permissive" | "disable";
@@ -55,7 +73,10 @@ export interface ServiceConfig {
   readonly namespace: string;
   /** <name>.<namespace>.svc.cluster.local */
   readonly fqdn: string;
-  /** Every name (lower case) that means this service: in DNS and as an HTTP host. The fqdn is one of them. */
+  /**
+   * Every name (lower case) that means this service: in DNS and as an HTTP host. The fqdn is one of them. None: this proxy reaches
+   * the service at ports of the host and in no other way.
+   */
   readonly hosts: readonly string[];
   /** Stable virtual address (IPv4) in the upper half of the mesh's subnet. */
   readonly address: string;
@@ -165,6 +186,8 @@ export interface InboundConfig {
   readonly networks: { readonly gateways: readonly string[]; readonly subnets: readonly string[] };
   /** Identities that share a network with this service (or that an allow rule names); others are refused. */
   readonly callers: readonly string[];
+  /** Since 1.1. Identities that share no network with it, and reach these container ports since the host publishes them. */
+  readonly viaHost?: { readonly ports: readonly number[]; readonly callers: readonly string[] } | undefined;
   /** Null: open to every caller. Empty: nobody. */
   readonly allow: readonly AllowConfig[] | null;
 }

@@ -38,17 +38,26 @@ export function acceptOutbound(socket: net.Socket, deps: OutboundDeps): void {
     return;
   }
   const table = context.table();
-  const binding = table.byAddress.get(dialled.address) ?? null;
-  if (binding === null) {
+  const to = destinationOf(table, dialled);
+  if (to === null) {
     if (isInOneOf(parseSubnets([table.node.meshSubnet]), dialled.address)) refuseUnassigned(socket, dialled, deps);
     else if (!table.httpPorts.has(dialled.port)) passThrough(context, socket, { dialled, initial: Buffer.alloc(0) });
     else void sniffUnknown(socket, dialled, deps);
     return;
   }
-  const protocol = protocolAt(binding.service.ports, dialled.port);
-  if (protocol === "http") serveOutboundHttp(socket, { binding, port: dialled.port, initial: Buffer.alloc(0) }, deps);
-  else if (protocol === "tcp") void tunnel(context, socket, { binding, port: dialled.port, initial: Buffer.alloc(0) });
-  else void sniffKnown(socket, { binding, port: dialled.port }, deps);
+  const protocol = protocolAt(to.binding.service.ports, to.port);
+  if (protocol === "http") serveOutboundHttp(socket, { ...to, initial: Buffer.alloc(0) }, deps);
+  else if (protocol === "tcp") void tunnel(context, socket, { ...to, initial: Buffer.alloc(0) });
+  else void sniffKnown(socket, to, deps);
+}
+
+/** What of the mesh is dialled: a service, a container, or what is published at a port of the host. */
+function destinationOf(
+  table: Table,
+  { address, port }: OriginalDestination,
+): { binding: Binding; port: number } | null {
+  const binding = table.byAddress.get(address);
+  return binding === undefined ? table.hostPorts(address, port) : { binding, port };
 }
 
 /** A connect to one of the proxy's own ports would come back to itself until descriptors run out. */

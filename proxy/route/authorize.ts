@@ -13,6 +13,8 @@ export interface Acceptance {
   readonly gateways: ReadonlySet<string>;
   readonly subnets: readonly Subnet[];
   readonly callers: ReadonlySet<string>;
+  /** Who may come to which ports although it is none of `callers`: by way of the host. */
+  readonly viaHost: { readonly ports: ReadonlySet<number>; readonly callers: ReadonlySet<string> };
   readonly allow: readonly AllowConfig[] | null;
 }
 
@@ -35,6 +37,7 @@ export function buildAcceptance(node: NodeConfig, inbound: InboundConfig): Accep
     gateways: new Set(inbound.networks.gateways),
     subnets: parseSubnets(inbound.networks.subnets),
     callers: new Set(inbound.callers),
+    viaHost: { ports: new Set(inbound.viaHost?.ports), callers: new Set(inbound.viaHost?.callers) },
     allow: inbound.allow,
   };
 }
@@ -44,9 +47,10 @@ export function buildAcceptance(node: NodeConfig, inbound: InboundConfig): Accep
  * Null: yes.
  */
 export function admit(acceptance: Acceptance, call: Omit<Call, "http">): Failure | null {
-  const { service } = acceptance;
+  const { service, viaHost } = acceptance;
   if (call.identity !== null) {
     if (acceptance.callers.has(call.identity)) return null;
+    if (viaHost.ports.has(call.port) && viaHost.callers.has(call.identity)) return null;
     return denied(
       `${service} shares no network with ${shortName(call.identity)}, and no allow rule of ${service} names it`,
     );

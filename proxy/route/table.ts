@@ -11,6 +11,7 @@ import type {
   ServiceConfig,
 } from "../contract/config.ts";
 import { type Acceptance, buildAcceptance } from "./authorize.ts";
+import { type HostPorts, hostPortsOf } from "./host-ports.ts";
 import { compileRouteMatch, type RoutePredicate } from "./route-match.ts";
 import type { Split, Splits } from "./split.ts";
 import { isEverything, isInOneOf, type Subnet } from "./subnets.ts";
@@ -22,6 +23,8 @@ export interface Table {
   readonly byHost: ReadonlyMap<string, Binding>;
   /** Virtual and container addresses. */
   readonly byAddress: ReadonlyMap<string, Binding>;
+  /** What is published on the host. */
+  readonly hostPorts: HostPorts;
   /** Ports on which at least one service speaks HTTP: worth sniffing towards addresses that the mesh does not know. */
   readonly httpPorts: ReadonlySet<number>;
   readonly acceptance: Acceptance | null;
@@ -72,6 +75,7 @@ export function buildTable(config: ProxyConfig, splits: Splits): Table {
     services,
     byHost,
     byAddress,
+    hostPorts: hostPortsOf(config.node.host, services),
     httpPorts: new Set([...services.values()].flatMap(httpPortsOf)),
     acceptance,
     listeners: Object.values(config.listeners),
@@ -125,6 +129,8 @@ function plainAddressesOf(
 
 function bind(service: Service, byHost: Map<string, Binding>, byAddress: Map<string, Binding>): void {
   const { config, endpoints } = service;
+  // A service without names is reached at ports of the host, and not at its containers' addresses.
+  if (config.hosts.length === 0) return;
   const whole: Binding = { service, version: null, endpointId: null };
   for (const host of config.hosts) byHost.set(host, whole);
   if (config.address !== "") byAddress.set(config.address, whole);

@@ -61,6 +61,7 @@ export function world(containers: readonly Container[], own: readonly OwnContain
   return {
     containers,
     own,
+    hostAddresses: [],
     mesh: { id: "mesh", name: "devmesh_shop", subnet: "10.99.0.0/24", gateway: "10.99.0.1" },
   };
 }

@@ -12,7 +12,8 @@ const prefix = `fd${randomBytes(5).toString("hex")}`.replace(/(....)(....)(....)
 const app = (listen: object): string =>
   JSON.stringify([
     "-e",
-    `require("http").createServer((_, response) => response.end(process.env.NAME)).listen({ port: 8080, ...${JSON.stringify(listen)} });
+    `process.on("SIGTERM", () => process.exit());
+     require("http").createServer((_, response) => response.end(process.env.NAME)).listen({ port: 8080, ...${JSON.stringify(listen)} });
      require("net").createServer((socket) => socket.on("error", () => socket.destroy()).pipe(socket)).listen({ port: 7000, ...${JSON.stringify(listen)} });`,
   ]);
 const service = (name: string, more: string, listen: object = {}): string => `

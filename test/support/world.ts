@@ -21,17 +21,29 @@ export interface WorldOptions {
   readonly own?: readonly OwnContainer[];
   /** Networks that have IPv6 as well: fd00:20::/64, fd00:21::/64, ... with the same numbers. */
   readonly ipv6On?: readonly string[];
+  /** Networks without a way out. */
+  readonly internal?: readonly string[];
   readonly containers: readonly ContainerOptions[];
 }
 
 /** Networks get 172.20.0.0/16, 172.21.0.0/16, ... by name; the mesh is 10.99.0.0/16; the n-th container is .n + 1. */
-export function worldOf({ project = "shop", hasMesh = true, own = [], ipv6On = [], containers }: WorldOptions): World {
+export function worldOf({
+  project = "shop",
+  hasMesh = true,
+  own = [],
+  ipv6On = [],
+  internal = [],
+  containers,
+}: WorldOptions): World {
   const names = [...new Set(containers.flatMap(({ on = ["default"] }) => on))].sort();
   const mesh = { id: "net-mesh", name: "devmesh_shop", subnet: "10.99.0.0/16", gateway: "10.99.0.1" };
   return {
-    containers: containers.map((options, index) => containerOf(options, { project, hasMesh, names, ipv6On, index })),
+    containers: containers.map((options, index) =>
+      containerOf(options, { project, hasMesh, names, ipv6On, internal, index }),
+    ),
     own,
     mesh: hasMesh ? mesh : null,
+    hostAddresses: ["172.17.0.1", "172.20.0.1", "192.168.1.20"],
   };
 }
 
@@ -40,6 +52,7 @@ interface Place {
   readonly hasMesh: boolean;
   readonly names: readonly string[];
   readonly ipv6On: readonly string[];
+  readonly internal: readonly string[];
   readonly index: number;
 }
 
@@ -78,7 +91,10 @@ function containerOf(options: ContainerOptions, place: Place): Container {
   };
 }
 
-function attachmentsOf(options: ContainerOptions, { hasMesh, names, ipv6On, index }: Place): readonly Attachment[] {
+function attachmentsOf(
+  options: ContainerOptions,
+  { hasMesh, names, ipv6On, internal, index }: Place,
+): readonly Attachment[] {
   const { service, on = ["default"], aliases = [], isOnMesh = true, state = "running" } = options;
   const isUp = state === "running" || state === "paused";
   const attach = (network: string, net: string, extra: Pick<Attachment, "networkId" | "isInternal" | "aliases">) => ({
@@ -93,7 +109,11 @@ function attachmentsOf(options: ContainerOptions, { hasMesh, names, ipv6On, inde
     const all = service === null ? aliases : [service, ...aliases];
     const networkId = `net-${name}`;
     const number = 20 + names.indexOf(name);
-    const attachment = attach(`shop_${name}`, `172.${number}`, { networkId, isInternal: false, aliases: all });
+    const attachment = attach(`shop_${name}`, `172.${number}`, {
+      networkId,
+      isInternal: internal.includes(name),
+      aliases: all,
+    });
     if (!ipv6On.includes(name)) return attachment;
     const [address, gateway] = [isUp ? `fd00:${number}::${index + 2}` : "", `fd00:${number}::1`];
     return { ...attachment, ipv6: { address, gateway, subnet: `fd00:${number}::/64` } };

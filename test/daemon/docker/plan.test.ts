@@ -65,7 +65,13 @@ function ownGateway(overrides: Partial<OwnContainer> = {}): OwnContainer {
   return ownSidecar({ id: "gate", kind: "gateway", owner: gateway.key, ownerStartedAt: "", optionsHash, ...overrides });
 }
 
-const world = (overrides: Partial<World>): World => ({ containers: [app("running")], own: [], mesh, ...overrides });
+const world = (overrides: Partial<World>): World => ({
+  containers: [app("running")],
+  own: [],
+  mesh,
+  hostAddresses: [],
+  ...overrides,
+});
 const cleaned = new Set([hostsKey("app", "t1", "10.213.0.5")]);
 const wanted: Desired = {
   image: "proxy:1",

@@ -63,6 +63,19 @@ describe("admit", () => {
   });
 });
 
+describe("admit by way of the host", () => {
+  const other = "spiffe://cluster.local/ns/shop/sa/other";
+  test.each([
+    ["a caller of another network at a published port", other, 8080, true],
+    ["the same at another port", other, 9000, false],
+    ["somebody who is not of the mesh", "spiffe://cluster.local/ns/shop/sa/stranger", 8080, false],
+  ] as const)("%s", (_why, identity, port, isAdmitted) => {
+    const viaHost = { ports: [8080], callers: [cart, other] };
+    const call = { identity, address: "10.213.0.9", port };
+    expect(admit(acceptance({ mtls: "strict", viaHost }), call) === null).toBe(isAdmitted);
+  });
+});
+
 describe("authorize", () => {
   const post: AllowConfig = { from: [cart], methods: ["POST"], paths: ["/charge"] };
   const call = (target: string, method = "POST") => ({ method, target });

@@ -6,7 +6,7 @@ import { type ApiClient, connectApi } from "../daemon/api/client.ts";
 import { endDaemon, findDaemon as lookFor, replaceStale, waitEnded } from "../daemon/api/find-daemon.ts";
 import { readLock } from "../daemon/api/lock.ts";
 import { readNdjson } from "../daemon/api/ndjson.ts";
-import { type DaemonOptions, dockerEnvOf, readOptions, readOptionsOf } from "../daemon/api/options.ts";
+import { type DaemonOptions, dockerEnvOf, envOnEngine, readOptions, readOptionsOf } from "../daemon/api/options.ts";
 import { assertOutsideProject, type DaemonPaths, daemonPaths, meshesFolder } from "../daemon/api/paths.ts";
 import { Problem, type ProblemCode, problemCodes } from "../daemon/api/problem.ts";
 import { startLineSchema } from "../daemon/api/start-line.ts";
@@ -83,7 +83,8 @@ export async function startOrReplace(options: DaemonOptions, start: StartOptions
   if (found.kind === "hung") await replaceStale(found.holder);
   if (before === null) return { client: await startDaemon(options, start), kind: "started" };
   // A mesh stays with the engine that it was started on.
-  const client = await startDaemon({ ...options, dockerEnv: before.dockerEnv }, start);
+  const { dockerEnv, engineEnv } = before;
+  const client = await startDaemon({ ...options, dockerEnv, ...(engineEnv && { engineEnv }) }, start);
   return { client, kind: found.kind === "running" ? "replaced" : "revived" };
 }
 
@@ -91,6 +92,11 @@ function isSame(a: DaemonOptions, b: DaemonOptions): boolean {
   const what = ({ meshFile, composeFiles, image, version }: DaemonOptions): string =>
     JSON.stringify([meshFile, composeFiles, image, version]);
   return what(a) === what(b);
+}
+
+/** The environment for compose: the mesh's engine, whatever this command's own says; without a mesh this one. */
+export function composeEnv(project: Pick<Project, "name" | "folder">, env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return envOnEngine(env, readOptions(pathsOf(project, env).options));
 }
 
 /** Whether a mesh of the project was started and not taken down since; its daemon may be dead. */

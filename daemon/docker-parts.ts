@@ -1,9 +1,10 @@
 // The connection to Docker as the options ask for it, and whose mesh this is.
 
 import { rm } from "node:fs/promises";
-import { dockerEnvOf } from "./api/options.ts";
+import { withoutDocker } from "./api/options.ts";
 import { Problem } from "./api/problem.ts";
 import { connectEngine, type Engine } from "./docker/engine.ts";
+import { ofThisMesh } from "./docker/engine-problem.ts";
 import { type PauseJournal, releaseLeftovers } from "./docker/hold.ts";
 import { type EngineFacts, readEngineFacts } from "./docker/image.ts";
 import type { MeshIdentity } from "./docker/labels.ts";
@@ -22,8 +23,7 @@ export interface DockerParts {
 
 /** Unpauses what a killed daemon had frozen. Throws Problem DM0101 to DM0103 when no engine answers. */
 export async function openDocker({ options, paths, log, writer }: DaemonParts): Promise<DockerParts> {
-  const inherited = Object.keys(dockerEnvOf(process.env)).map((name) => [name, undefined]);
-  const engine = await connectEngine({ ...process.env, ...Object.fromEntries(inherited), ...options.dockerEnv });
+  const engine = await connect(options);
   try {
     const [facts, journal] = await Promise.all([readEngineFacts(engine), openPauseJournal(paths.journal, writer)]);
     const released = await releaseLeftovers(engine, journal);
@@ -33,6 +33,14 @@ export async function openDocker({ options, paths, log, writer }: DaemonParts): 
     await engine.close();
     throw error;
   }
+}
+
+/** What the environment says now does not count: a mesh stays with the engine that it was started on. */
+async function connect({ dockerEnv, engineEnv }: DaemonParts["options"]): Promise<Engine> {
+  if (engineEnv !== undefined) {
+    return await connectEngine({ ...withoutDocker(process.env), ...dockerEnv, ...engineEnv }, { source: ofThisMesh });
+  }
+  return await connectEngine({ ...withoutDocker(process.env), ...dockerEnv });
 }
 
 export function identityFor({ options, paths }: Pick<DaemonParts, "options" | "paths">, mesh: string): MeshIdentity {

@@ -51,6 +51,7 @@ export function meshBackend(
     file: source.file,
     applied: applied(),
     world: world.snapshot(),
+    engineHost: docker.engine.host,
     isConnected: world.isConnected,
     proxies: fleet.statuses(),
     failures: runner.failures,

@@ -71,7 +71,7 @@ async function open(parts: DaemonParts, closers: Closers): Promise<void> {
     await mesh.fleet.waitAdopted(adoptMs);
     reporter.step(`${mesh.fleet.statuses().length} running proxies adopted`);
   } else if (wanted.compiled !== null) await assertPortsAreFree(docker, wanted.compiled);
-  await writeJson(paths.options, options);
+  await writeJson(paths.options, { ...options, engineEnv: docker.engine.variables });
   try {
     await begin(parts, mesh, (wanted.compiled?.gateways.length ?? 0) > 0);
   } catch (error) {

@@ -18,6 +18,8 @@ export interface StatusInput {
   readonly file: string | null;
   readonly applied: Applied;
   readonly world: World;
+  /** The machine that has the engine's ports, as it is named here; "" for this one. */
+  readonly engineHost: string;
   /** False: Docker does not answer, and the World is the last that was seen. */
   readonly isConnected: boolean;
   readonly proxies: readonly ProxyStatus[];
@@ -175,22 +177,40 @@ function sidecarState(
 
 function gatewayView(
   gateway: CompiledGateway,
-  input: Pick<StatusInput, "proxies" | "failures">,
+  input: Pick<StatusInput, "proxies" | "failures" | "engineHost">,
 ): StatusView["gateways"][number] {
   const { key, host, port, protocol, routes } = gateway;
   const proxy = input.proxies.find(({ own }) => own.owner === key);
   const failure = input.failures.get(key);
   const state = proxy?.isReady === true ? "ready" : failure === undefined ? "starting" : "failed";
-  const shown = host.includes(":") ? `[${host}]` : host;
-  // A browser cannot open the wildcard addresses.
-  const reachable = host === "0.0.0.0" || host === "::" ? "localhost" : shown;
+  const listen = `${bracketed(host)}:${port}`;
+  const { engineHost } = input;
+  const elsewhere =
+    engineHost !== "" && isLoopback(host)
+      ? `only on ${engineHost} itself: ssh -L ${port}:${listen} ${engineHost}, or listen: "0.0.0.0:${port}"`
+      : "";
   return {
-    listen: `${shown}:${port}`,
-    url: `${protocol === "tcp" ? "tcp" : "http"}://${reachable}:${port}`,
+    listen,
+    url: `${protocol === "tcp" ? "tcp" : "http"}://${reachableHost(host, engineHost)}:${port}`,
     to: [...new Set(routes.map(({ service }) => service))].join(", "),
     state,
-    reason: state === "ready" ? "" : (failure?.reason ?? proxy?.reason ?? ""),
+    reason: state === "ready" ? elsewhere : (failure?.reason ?? proxy?.reason ?? ""),
   };
+}
+
+/** A browser cannot open the wildcard addresses, and on another machine 127.0.0.1 is this one. */
+function reachableHost(host: string, engineHost: string): string {
+  const isWild = host === "0.0.0.0" || host === "::";
+  if (engineHost !== "" && (isWild || isLoopback(host))) return bracketed(engineHost);
+  return isWild ? "localhost" : bracketed(host);
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || host.startsWith("127.");
+}
+
+function bracketed(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
 }
 
 function healthOf(

@@ -2,7 +2,7 @@
 import { dirname } from "node:path";
 import { Problem } from "../../daemon/api/problem.ts";
 import { fileArgs, requireCompose, runShown } from "../compose.ts";
-import { isMeshUp, takeDown } from "../daemon-process.ts";
+import { composeEnv, isMeshUp, takeDown } from "../daemon-process.ts";
 import { Steps } from "../output.ts";
 import type { Project } from "../project.ts";
 import { type CommandContext, projectOfMesh } from "./context.ts";
@@ -16,7 +16,9 @@ export async function down(context: CommandContext, flags: DownFlags): Promise<n
   const steps = new Steps(context.output);
   const project = await projectOfMesh(context);
   const hasCompose = flags.compose && project.composeFiles.length > 0;
-  const stop = () => stopCompose(context, { project, hasVolumes: flags.volumes === true, steps });
+  // Where the mesh is gone, so is what it says of its engine.
+  const env = composeEnv(project, context.env);
+  const stop = () => stopCompose(env, { project, hasVolumes: flags.volumes === true, steps });
   if (!hasCompose || !isMeshUp(project, context.env)) {
     await removeMesh(context, project, steps);
     if (hasCompose) await stop();
@@ -43,12 +45,12 @@ async function removeMesh({ output, env }: CommandContext, project: Project, ste
 }
 
 async function stopCompose(
-  context: CommandContext,
+  env: NodeJS.ProcessEnv,
   parts: { project: Project; hasVolumes: boolean; steps: Steps },
 ): Promise<void> {
   const { project, hasVolumes, steps } = parts;
   const { composeFiles } = project;
-  const compose = await requireCompose(context.env);
+  const compose = await requireCompose(env);
   const args = [
     ...compose.args,
     "-p",
@@ -58,7 +60,7 @@ async function stopCompose(
     ...(hasVolumes ? ["--volumes"] : []),
   ];
   const cwd = dirname(composeFiles[0] ?? project.folder);
-  const code = await runShown({ command: compose.command, args, env: context.env, cwd });
+  const code = await runShown({ command: compose.command, args, env, cwd });
   if (code !== 0)
     throw new Problem("DM0404", `${compose.command} down failed with exit code ${code}`, "its messages are above");
   steps.done("compose down");

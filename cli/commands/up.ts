@@ -4,7 +4,7 @@ import type { ApiClient } from "../../daemon/api/client.ts";
 import { Problem } from "../../daemon/api/problem.ts";
 import { outdatedReason, type StatusView } from "../../daemon/api/view.ts";
 import { type ComposeCommand, fileArgs, requireCompose, runShown } from "../compose.ts";
-import { daemonOptions, InvalidConfig, isMeshUp, startOrReplace, takeDown } from "../daemon-process.ts";
+import { composeEnv, daemonOptions, InvalidConfig, isMeshUp, startOrReplace, takeDown } from "../daemon-process.ts";
 import { Steps } from "../output.ts";
 import type { Project } from "../project.ts";
 import { type CommandContext, commandOf, projectOf } from "./context.ts";
@@ -84,8 +84,9 @@ interface ComposeStart {
   readonly steps: Steps;
 }
 
-async function startCompose({ env }: CommandContext, start: ComposeStart): Promise<void> {
+async function startCompose(context: CommandContext, start: ComposeStart): Promise<void> {
   const { project, compose, composeArgs, steps } = start;
+  const env = composeEnv(project, context.env);
   const { composeFiles } = project;
   const first = composeFiles[0] ?? project.folder;
   const args = [...compose.args, "-p", project.name, ...fileArgs(composeFiles), "up", "-d", ...composeArgs];
@@ -133,7 +134,8 @@ function summarize(context: CommandContext, view: StatusView): void {
   const { paint } = output;
   const own = commandOf(context);
   output.note("");
-  for (const gateway of view.gateways) output.note(`  ${paint.bold(gateway.url)} -> ${gateway.to}`);
+  for (const { url, to, reason } of view.gateways)
+    output.note(`  ${paint.bold(url)} -> ${to}${reason === "" ? "" : `   ${paint.dim(reason)}`}`);
   for (const unmeshed of view.unmeshed)
     output.note(`  ${paint.yellow("not in the mesh:")} ${unmeshed.container}: ${unmeshed.reason}`);
   const outdated = view.services

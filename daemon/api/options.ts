@@ -17,6 +17,11 @@ export const daemonOptionsSchema = z.object({
   image: z.string(),
   /** DOCKER_HOST and its relatives as they were at the start: a revived daemon must talk to the same engine. */
   dockerEnv: z.record(z.string(), z.string()),
+  /**
+   * What leads any Docker client to the engine that answered: written by the daemon once it is connected, so that a context or a
+   * socket that comes or goes later moves no mesh, and so that compose is run on the same engine.
+   */
+  engineEnv: z.record(z.string(), z.string()).optional(),
   /** devmesh's version. */
   version: z.string(),
   /** For `down` without a running mesh: attaches nothing, answers `down` only, and ends by itself after a minute. */
@@ -25,7 +30,14 @@ export const daemonOptionsSchema = z.object({
 
 export type DaemonOptions = z.infer<typeof daemonOptionsSchema>;
 
-const dockerVariables = ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"];
+const dockerVariables = [
+  "DOCKER_HOST",
+  "DOCKER_CONTEXT",
+  "DOCKER_CONFIG",
+  "DOCKER_TLS",
+  "DOCKER_TLS_VERIFY",
+  "DOCKER_CERT_PATH",
+];
 
 export function dockerEnvOf(env: NodeJS.ProcessEnv): Record<string, string> {
   return Object.fromEntries(
@@ -34,6 +46,23 @@ export function dockerEnvOf(env: NodeJS.ProcessEnv): Record<string, string> {
       return value === undefined || value === "" ? [] : [[name, value]];
     }),
   );
+}
+
+/** Of Python's requests. */
+const withoutBundles = { REQUESTS_CA_BUNDLE: undefined, CURL_CA_BUNDLE: undefined };
+
+/** An environment that says nothing of Docker. */
+export function withoutDocker(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !dockerVariables.includes(name)));
+}
+
+/** For compose and other clients of Docker that must act on the mesh's engine. DOCKER_CONFIG stays: it has the registries' passwords. */
+export function envOnEngine(env: NodeJS.ProcessEnv, options: DaemonOptions | null): NodeJS.ProcessEnv {
+  if (options?.engineEnv === undefined) return env;
+  const config = env.DOCKER_CONFIG === undefined ? {} : { DOCKER_CONFIG: env.DOCKER_CONFIG };
+  // Where these are set, version 1 of compose takes them in place of the engine's own ca.pem, and trusts it no more (seen).
+  const bundles = options.engineEnv.DOCKER_CERT_PATH === undefined ? {} : withoutBundles;
+  return { ...withoutDocker(env), ...config, ...bundles, ...options.engineEnv };
 }
 
 /** Of every mesh that is up, whether or not its daemon lives, whose project's folder this is. */

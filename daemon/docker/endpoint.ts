@@ -9,6 +9,8 @@ export type Env = Readonly<Record<string, string | undefined>>;
 
 /** PEM texts; what is absent is not used. */
 export interface TlsFiles {
+  /** Where they were read, for other clients; "" where there are none. */
+  readonly folder: string;
   readonly ca?: Buffer;
   readonly cert?: Buffer;
   readonly key?: Buffer;
@@ -55,13 +57,37 @@ export function parseEndpoint(text: string, source: string, tls: TlsFiles | null
     const isTls = tls !== null || url.protocol === "https:";
     const host = url.hostname.replace(/^\[|\]$/g, "");
     const port = url.port === "" ? (isTls ? 2376 : 2375) : Number(url.port);
-    return { kind: "tcp", source, url: text, host, port, tls: isTls ? (tls ?? { isVerified: true }) : null };
+    return {
+      kind: "tcp",
+      source,
+      url: text,
+      host,
+      port,
+      tls: isTls ? (tls ?? { folder: "", isVerified: true }) : null,
+    };
   }
   throw new Problem("DM0101", `${source} has a scheme that devmesh does not know: ${text}`, "use unix, tcp or ssh");
 }
 
+/** The variables that lead any Docker client there, compose too: version 1 of it knows of no DOCKER_CONTEXT. */
+export function variablesFor(endpoint: Endpoint): Record<string, string> {
+  const host = { DOCKER_HOST: endpoint.url };
+  if (endpoint.kind !== "tcp" || endpoint.tls === null || endpoint.tls.folder === "") return host;
+  const { folder, isVerified } = endpoint.tls;
+  return { ...host, ...(isVerified ? { DOCKER_TLS_VERIFY: "1" } : { DOCKER_TLS: "1" }), DOCKER_CERT_PATH: folder };
+}
+
+const ownHosts: ReadonlySet<string> = new Set(["localhost", "127.0.0.1", "::1"]);
+
+/** The machine whose ports the engine publishes, as it is named here; "" for this one. */
+export function hostOf(endpoint: Endpoint): string {
+  if (endpoint.kind === "socket") return "";
+  const host = endpoint.kind === "tcp" ? endpoint.host : endpoint.target.replace(/^.*@/, "");
+  return ownHosts.has(host) ? "" : host;
+}
+
 function socketEndpoint(path: string, source: string): Endpoint {
-  return { kind: "socket", source, url: path.startsWith("/") ? `unix://${path}` : `npipe://${path}`, path };
+  return { kind: "socket", source, url: path.startsWith("//./") ? `npipe://${path}` : `unix://${path}`, path };
 }
 
 function usualSockets(env: Env, platform: NodeJS.Platform): string[] {
@@ -112,7 +138,7 @@ async function readContext(folder: string, name: string): Promise<Endpoint> {
 async function readTls(folder: string, isVerified: boolean): Promise<TlsFiles> {
   const files = await Promise.all(["ca.pem", "cert.pem", "key.pem"].map((file) => readOptional(join(folder, file))));
   const [ca, cert, key] = files;
-  return { isVerified, ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
+  return { folder, isVerified, ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
 }
 
 async function readOptional(path: string): Promise<Buffer | undefined> {

@@ -50,10 +50,23 @@ export function unreachableProblem(
   const why = reason[error.code as keyof typeof reason] ?? error.message.replace(/^GET \/version: /, "");
   const isChosen = endpoint.source !== "the usual sockets";
   const message = `no Docker engine answers at ${endpoint.url}${isChosen ? ` (from ${endpoint.source})` : ""}: ${why}`;
+  if (endpoint.kind === "tcp" && isAboutTls(error)) return new Problem("DM0101", message, tlsHint);
   return new Problem("DM0101", message, isChosen ? chosenHint(endpoint) : startHint(platform));
 }
 
+const tlsHint =
+  "its certificates lie in DOCKER_CERT_PATH or in the context: ca.pem that signed the engine's, cert.pem and key.pem of your own";
+
+/** Node's codes of what a certificate lacks, OpenSSL's alerts, and what an engine says to plain HTTP. */
+function isAboutTls({ code, message }: { readonly code: string; readonly message: string }): boolean {
+  return /CERT|_SSL_|_TLS_|VERIFY_LEAF/.test(code) || /HTTP request to an HTTPS server/.test(message);
+}
+
+/** Who chose the endpoint of a mesh that is up: whatever the environment says now, it stays there. */
+export const ofThisMesh = "the engine of this mesh";
+
 function chosenHint(endpoint: Endpoint): string {
+  if (endpoint.source === ofThisMesh) return "start it again: a mesh stays with the engine that it was started on";
   if (endpoint.source === "DOCKER_HOST") return "unset DOCKER_HOST uses the engine of this machine";
   return "docker context use default uses the engine of this machine";
 }
@@ -61,5 +74,5 @@ function chosenHint(endpoint: Endpoint): string {
 function startHint(platform: NodeJS.Platform): string {
   if (platform === "darwin") return "open -a Docker (or: colima start)";
   if (platform === "win32") return "start Docker Desktop";
-  return "sudo systemctl start docker; to install it on Debian or Ubuntu: sudo apt-get install -y docker.io";
+  return "sudo systemctl start docker (a rootless one: systemctl --user start docker); to install it on Debian or Ubuntu: sudo apt-get install -y docker.io";
 }

@@ -4,7 +4,7 @@ import { Agent as HttpsAgent } from "node:https";
 import type { Duplex, Readable } from "node:stream";
 import { Problem } from "../api/problem.ts";
 import { type Call, Dialler, EngineError, type Place } from "./dialler.ts";
-import { type Endpoint, type Env, findEndpoints } from "./endpoint.ts";
+import { type Endpoint, type Env, findEndpoints, hostOf, variablesFor } from "./endpoint.ts";
 import { negotiateVersion, noAnswerProblem, unreachableProblem } from "./engine-problem.ts";
 import { SshAgent } from "./ssh-connection.ts";
 
@@ -24,6 +24,10 @@ export interface Engine {
   readonly engineVersion: string;
   /** On this machine by its socket: the host's routes are the engine's. */
   readonly isLocal: boolean;
+  /** Where the ports lie that it publishes; "" for this machine. */
+  readonly host: string;
+  /** DOCKER_HOST and its relatives, for other clients that must reach this engine and no other. */
+  readonly variables: Readonly<Record<string, string>>;
   /** Wall clock of the engine, and so of every container, as its last answers told; to a second where it is not this machine's. */
   now(): number;
   /** The same, asked for now: this machine's clock may have stepped since. What is known, when no answer comes in time. */
@@ -38,10 +42,20 @@ export interface Engine {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+export interface ConnectOptions {
+  readonly platform?: NodeJS.Platform;
+  /** Who chose the endpoint, where `env` itself was derived from something else. */
+  readonly source?: string;
+}
+
 /** The first endpoint that answers. Throws Problem DM0101 (none), DM0102 (no permission), DM0103 (too old). */
-export async function connectEngine(env: Env, { platform = process.platform } = {}): Promise<Engine> {
+export async function connectEngine(
+  env: Env,
+  { platform = process.platform, source }: ConnectOptions = {},
+): Promise<Engine> {
   const failures: { endpoint: Endpoint; error: EngineError }[] = [];
-  for (const endpoint of await findEndpoints(env, platform)) {
+  for (const found of await findEndpoints(env, platform)) {
+    const endpoint = source === undefined ? found : { ...found, source };
     const dialler = openDialler(endpoint);
     try {
       const timeoutMs = endpoint.kind === "ssh" ? sshConnectTimeoutMs : connectTimeoutMs;
@@ -50,7 +64,8 @@ export async function connectEngine(env: Env, { platform = process.platform } = 
       const version = negotiateVersion(answer, endpoint);
       dialler.useVersion(version);
       const engineVersion = String(answer.Version ?? "unknown");
-      return Object.assign(dialler, { url: endpoint.url, apiVersion: version, engineVersion, isLocal });
+      const place = { url: endpoint.url, host: hostOf(endpoint), variables: variablesFor(endpoint), isLocal };
+      return Object.assign(dialler, { ...place, apiVersion: version, engineVersion });
     } catch (error) {
       await dialler.close();
       if (error instanceof Problem || !(error instanceof EngineError)) throw error;
@@ -81,6 +96,6 @@ function agentFor(endpoint: Endpoint): HttpAgent {
   const pool = { keepAlive: true, maxFreeSockets: freeSocketsMax };
   if (endpoint.kind === "ssh") return new SshAgent(endpoint);
   if (endpoint.kind === "socket" || endpoint.tls === null) return new HttpAgent(pool);
-  const { isVerified, ...files } = endpoint.tls;
+  const { isVerified, folder: _, ...files } = endpoint.tls;
   return new HttpsAgent({ ...pool, ...files, rejectUnauthorized: isVerified });
 }

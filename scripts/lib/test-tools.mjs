@@ -1,4 +1,4 @@
-// What tests need on the host itself, beside Docker: network namespaces and nftables, and the shells that completion is for.
+// What tests need on the host itself, beside Docker: network namespaces and nftables, the shells that completion is for, an ssh server.
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { canInstallDocker, installPackages } from "./install-docker.mjs";
@@ -8,7 +8,7 @@ import { freshLog } from "./step.mjs";
 /** Command to Debian package. */
 const TOOLS = {
   ...{ nft: "nftables", ip: "iproute2", setpriv: "util-linux", nsenter: "util-linux", script: "bsdutils" },
-  ...{ zsh: "zsh", fish: "fish" },
+  ...{ zsh: "zsh", fish: "fish", dropbear: "dropbear-bin" },
 };
 const FOLDERS = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"];
 

@@ -105,6 +105,7 @@ async function start(text: string | null, { lastGood, composeServices = null }: 
       file: source.file,
       applied: plane.applied,
       world: state.world,
+      engineHost: "",
       isConnected: true,
       proxies: fleet.statuses(),
       failures: new Map(),
@@ -307,6 +308,8 @@ test("the status names what is missing, and why", async () => {
       reason: "the host port is in use",
     },
   ]);
+  const far = buildStatus({ ...started.input(), engineHost: "build" }).gateways;
+  expect(far).toMatchObject([{ listen: "127.0.0.1:8080", url: "http://build:8080", state: "starting", reason: "" }]);
   const payment = status.services.find(({ name }) => name === "payment");
   expect(payment?.workloads.map(({ version, sidecar }) => [version, sidecar])).toEqual([
     ["v1", "starting"],

@@ -13,6 +13,7 @@ export interface IssueOptions {
   /** One URI name each; "spiffe://cluster.local/ns/shop/sa/cart" by default. */
   readonly uris?: readonly string[];
   readonly dns?: readonly string[];
+  readonly ips?: readonly string[];
   readonly notBefore?: Date;
   readonly notAfter?: Date;
   readonly isCa?: boolean;
@@ -100,7 +101,7 @@ async function issueLeaf(issuer: Issuer, options: IssueOptions): Promise<IssuedC
 }
 
 function extensionsOf(options: IssueOptions): x509.Extension[] {
-  const { uris = ["spiffe://cluster.local/ns/shop/sa/cart"], dns = [] } = options;
+  const { uris = ["spiffe://cluster.local/ns/shop/sa/cart"], dns = [], ips = [] } = options;
   const usages = options.usages ?? x509.KeyUsageFlags.digitalSignature;
   const extensions: x509.Extension[] = [
     new x509.BasicConstraintsExtension(options.isCa ?? false, undefined, true),
@@ -114,6 +115,7 @@ function extensionsOf(options: IssueOptions): x509.Extension[] {
   const names = [
     ...uris.map((value) => ({ type: "url" as const, value })),
     ...dns.map((value) => ({ type: "dns" as const, value })),
+    ...ips.map((value) => ({ type: "ip" as const, value })),
   ];
   if (names.length > 0) extensions.push(new x509.SubjectAlternativeNameExtension(names, true));
   return extensions;

@@ -27,6 +27,8 @@ export interface MeshProjectOptions {
   /** Further files of the project, by relative path. */
   readonly files?: Readonly<Record<string, string>>;
   readonly env?: NodeJS.ProcessEnv;
+  /** What the CLI is run by, as ["ip", "netns", "exec", "x"]. */
+  readonly wrapper?: readonly string[];
 }
 
 export class MeshProject {
@@ -35,9 +37,11 @@ export class MeshProject {
   readonly env: NodeJS.ProcessEnv;
   /** Where the daemon of this project keeps its state and sockets. */
   readonly stateHome: string;
+  readonly #wrapper: readonly string[];
 
   constructor(options: MeshProjectOptions) {
     this.name = `t${process.pid}${options.name}`;
+    this.#wrapper = options.wrapper ?? [];
     this.folder = mkdtempSync(path.join(tmpdir(), `devmesh-${options.name}-`));
     this.stateHome = mkdtempSync(path.join(tmpdir(), "dm-state-"));
     const { proxy, shop, redis } = builtImages();
@@ -66,9 +70,10 @@ export class MeshProject {
   /** Runs the CLI in the project's folder to its end; never rejects for an exit code. */
   async cli(...args: readonly string[]): Promise<Result> {
     const started = performance.now();
-    const command = [path.join(root, "dist/devmesh.mjs"), ...args];
+    const program = [process.execPath, path.join(root, "dist/devmesh.mjs"), ...args];
+    const [command = "", ...rest] = [...this.#wrapper, ...program];
     return await new Promise((resolve) => {
-      const child = spawn(process.execPath, command, {
+      const child = spawn(command, rest, {
         cwd: this.folder,
         env: this.env,
         stdio: ["ignore", "pipe", "pipe"],

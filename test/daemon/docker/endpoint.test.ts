@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { findEndpoints, parseEndpoint } from "../../../daemon/docker/endpoint.ts";
+import { type Endpoint, findEndpoints, hostOf, parseEndpoint, variablesFor } from "../../../daemon/docker/endpoint.ts";
 import { negotiateVersion } from "../../../daemon/docker/engine-problem.ts";
 import { sshArguments } from "../../../daemon/docker/ssh-connection.ts";
 
@@ -97,6 +97,38 @@ describe("parseEndpoint", () => {
   test("a target that looks like an option stays a target", () => {
     const parts = sshArguments({ target: "-oProxyCommand=x", port: "", path: "" });
     expect(parts.indexOf("--")).toBe(parts.indexOf("-oProxyCommand=x") - 1);
+  });
+});
+
+describe("what other clients and people need to know of it", () => {
+  const tls = { folder: "/certs", isVerified: true };
+  test.each<[string, Endpoint, Record<string, string>, string]>([
+    ["a socket", parseEndpoint("unix:///run/d.sock", "", null), { DOCKER_HOST: "unix:///run/d.sock" }, ""],
+    ["a pipe", parseEndpoint("npipe:////./pipe/d", "", null), { DOCKER_HOST: "npipe:////./pipe/d" }, ""],
+    ["plain tcp", parseEndpoint("tcp://far:2375", "", null), { DOCKER_HOST: "tcp://far:2375" }, "far"],
+    ["a forwarder here", parseEndpoint("tcp://127.0.0.1:2375", "", null), { DOCKER_HOST: "tcp://127.0.0.1:2375" }, ""],
+    [
+      "TLS",
+      parseEndpoint("tcp://far:2376", "", tls),
+      { DOCKER_HOST: "tcp://far:2376", DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH: "/certs" },
+      "far",
+    ],
+    [
+      "TLS that is not verified",
+      parseEndpoint("tcp://[fd00::1]:2376", "", { ...tls, isVerified: false }),
+      { DOCKER_HOST: "tcp://[fd00::1]:2376", DOCKER_TLS: "1", DOCKER_CERT_PATH: "/certs" },
+      "fd00::1",
+    ],
+    ["ssh", parseEndpoint("ssh://me@far:22022", "", null), { DOCKER_HOST: "ssh://me@far:22022" }, "far"],
+  ])("%s", (_why, endpoint, variables, host) => {
+    expect([variablesFor(endpoint), hostOf(endpoint)]).toEqual([variables, host]);
+  });
+
+  test("a context's certificates are named where they lie", async () => {
+    writeContext("far", { Host: "tcp://far:2376", SkipTLSVerify: false }, { "ca.pem": "ca" });
+    const [endpoint] = await findEndpoints({ HOME: home, DOCKER_CONTEXT: "far" });
+    const { DOCKER_CERT_PATH = "" } = endpoint === undefined ? {} : variablesFor(endpoint);
+    expect(readFileSync(join(DOCKER_CERT_PATH, "ca.pem"), "utf8")).toBe("ca");
   });
 });
 

@@ -109,6 +109,10 @@ async function begin({ reporter }: DaemonParts, mesh: MeshParts, hasGateways: bo
   reporter.step(`network ${network.name} ${network.subnet}`);
   world.onChange(() => loop.signal());
   world.onImage(() => runner.onImage());
+  world.onBack(() => {
+    mesh.fleet.hurry();
+    runner.onEngineBack();
+  });
   plane.setPlanning(true);
   await loop.settled();
   const gateways = plane.applied?.compiled.gateways ?? [];
@@ -149,7 +153,9 @@ function openGate({ docker, world, plane, loop, runner, fleet }: MeshParts, log:
     journal: docker.journal,
     log,
     world,
-    shouldHold: (container) => plane.wantsHold(container),
+    // A start that is told again, after the engine's events were lost, must not freeze a container that serves.
+    shouldHold: (container) =>
+      plane.wantsHold(container) && (container.state !== "running" || sidecarOf(container) === null),
     attach: async (container) => {
       await world.refresh([container.id]);
       // After a restart the key's first turn may be the removal of the old sidecar; the new one then comes with the next.

@@ -107,6 +107,10 @@ export class Dialler implements AsyncDisposable {
     this.#clockAheadMs = Math.abs(aheadMs) < clockToleranceMs ? 0 : aheadMs;
   }
 
+  dropIdle(): void {
+    for (const socket of Object.values(this.#place.agent.freeSockets).flat()) socket?.destroy();
+  }
+
   async close(): Promise<void> {
     this.#place.agent.destroy();
   }

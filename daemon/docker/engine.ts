@@ -38,6 +38,8 @@ export interface Engine {
   stream(call: Call): Promise<Readable>;
   /** A connection taken over after 101 Upgrade; the caller destroys it. Throws EngineError. */
   hijack(call: Call): Promise<Duplex>;
+  /** Calls that come open connections anew; those that wait for an answer keep theirs. */
+  dropIdle(): void;
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -1,20 +1,20 @@
-// The engine's event stream, kept open: reconnects where it left off, says once what it saw twice, notices silence.
+// The engine's event stream, kept open: reconnects where it left off, says once what it saw twice. Whether it tells everything
+// is seen elsewhere: pulse.ts.
 import type { Readable } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Engine } from "./engine.ts";
 import { createEventParser, type EngineEvent, eventKey, sinceOf } from "./event-lines.ts";
 import type { Log } from "./log.ts";
 
-const backoffMs = { first: 100, max: 5000 } as const;
+/** A local engine is asked often: how soon it is found after its restart decides how soon containers have sidecars. */
+const backoffMs = { first: 100, max: 500, maxOverSsh: 5000 } as const;
 /** Asked for again after a reconnect: the engine's own clock may step, and events are not quite in order. */
 const overlapMs = 2000;
 /** Of events that were delivered, to recognise repetitions within the overlap. */
 const seenEventsMax = 4096;
-/** Streams go silent without closing (docker-java #1369): after this the engine is asked whether it is alive, */
-const pingAfterSilenceMs = 10_000;
-const pingTimeoutMs = 5000;
-/** and after this the stream is opened anew in any case. Nothing is lost by it. */
+/** Streams go silent without closing (docker-java #1369): after this one is opened anew in any case. Nothing is lost by it. */
 const reopenAfterSilenceMs = 300_000;
+const silenceCheckMs = 10_000;
 
 const actions = ["create", "start", "die", "kill", "oom", "stop", "restart", "pause", "unpause", "rename", "update"];
 /** An image that was missing may be there now. */
@@ -43,6 +43,7 @@ export class EventStream {
   #lastTimeNano = "";
   #stream: Readable | null = null;
   #heardAt = 0;
+  #pause = new AbortController();
 
   constructor(options: EventStreamOptions) {
     this.#options = options;
@@ -52,6 +53,11 @@ export class EventStream {
   /** Drops the connection; it is opened again, with everything since. */
   reopen(reason: string): void {
     this.#stream?.destroy(new Error(reason));
+  }
+
+  /** The engine answers: a next try that waits for its time is made now. */
+  hurry(): void {
+    this.#pause.abort();
   }
 
   async close(): Promise<void> {
@@ -78,10 +84,18 @@ export class EventStream {
       }
       this.#stream?.destroy();
       this.#stream = null;
-      const ceiling = Math.min(backoffMs.first * 2 ** failures, backoffMs.max);
-      // Aborted only by close().
-      await delay(ceiling * (0.5 + this.#options.random() / 2), undefined, { signal }).catch(() => undefined);
+      await this.#wait(failures);
     }
+  }
+
+  async #wait(failures: number): Promise<void> {
+    const { engine, random } = this.#options;
+    const maxMs = engine.url.startsWith("ssh:") ? backoffMs.maxOverSsh : backoffMs.max;
+    const ceiling = Math.min(backoffMs.first * 2 ** failures, maxMs);
+    this.#pause = new AbortController();
+    const signal = AbortSignal.any([this.#abort.signal, this.#pause.signal]);
+    // Rejects when it is closed or hurried.
+    await delay(ceiling * (0.5 + random() / 2), undefined, { signal }).catch(() => undefined);
   }
 
   async #open(): Promise<Readable> {
@@ -92,9 +106,11 @@ export class EventStream {
 
   async #read(stream: Readable): Promise<void> {
     const parse = createEventParser((event) => this.#deliver(event));
-    const openedAt = performance.now();
-    this.#heardAt = openedAt;
-    const watchdog = setInterval(() => void this.#watch(stream, openedAt), pingAfterSilenceMs);
+    this.#heardAt = performance.now();
+    const watchdog = setInterval(() => {
+      if (performance.now() - this.#heardAt < reopenAfterSilenceMs) return;
+      stream.destroy(new Error("the event stream was silent for too long"));
+    }, silenceCheckMs);
     watchdog.unref();
     stream.setEncoding("utf8");
     try {
@@ -119,19 +135,5 @@ export class EventStream {
       this.#lastTimeNano = event.timeNano;
     }
     this.#options.onEvent(event);
-  }
-
-  async #watch(stream: Readable, openedAt: number): Promise<void> {
-    const silentMs = performance.now() - this.#heardAt;
-    if (silentMs < pingAfterSilenceMs) return;
-    if (silentMs > reopenAfterSilenceMs && performance.now() - openedAt > reopenAfterSilenceMs) {
-      stream.destroy(new Error("the event stream was silent for too long"));
-      return;
-    }
-    try {
-      await this.#options.engine.call({ method: "GET", path: "/_ping", timeoutMs: pingTimeoutMs });
-    } catch (error) {
-      stream.destroy(new Error(`the engine does not answer: ${(error as Error).message}`));
-    }
   }
 }

@@ -84,6 +84,13 @@ export class ActionRunner {
     this.#options.onSettled();
   }
 
+  /** The engine is back after a while in which it did not answer: what Docker refused meanwhile is tried again at once. */
+  onEngineBack(): void {
+    const wasRefused = ({ error }: ActionFailure): boolean => error instanceof EngineError;
+    this.#attempts.hurry(wasRefused);
+    this.#options.onSettled();
+  }
+
   /** Resolves when nothing runs or waits for the key, background work apart. */
   async settled(key: string): Promise<void> {
     for (;;) {

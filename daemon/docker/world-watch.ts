@@ -1,6 +1,7 @@
-// Keeps the World: subscribes, then lists; afterwards inspects again only what an event concerns. Events are hints, the
-// list every 15 s is the truth.
+// Keeps the World: subscribes, then lists; afterwards inspects again only what an event or a look concerns. Events are hints, the
+// look at every second finds what they did not tell, and the list every 15 s is the truth.
 import { inspectContainer, listContainerIds } from "./containers.ts";
+import { earlyChange, isOfEarlierRun } from "./early-change.ts";
 import type { Engine } from "./engine.ts";
 import type { EngineEvent } from "./event-lines.ts";
 import { EventStream } from "./events.ts";
@@ -9,8 +10,11 @@ import { createDropImageClaims, type DropImageClaims } from "./image-claims.ts";
 import { asArray } from "./json.ts";
 import { belongsToMesh, composeLabel, isOurs, label, type MeshIdentity, meshNetworkName, userLabel } from "./labels.ts";
 import type { Log } from "./log.ts";
+import { changedSince, type Look } from "./look.ts";
+import { Pulse } from "./pulse.ts";
 import { type NetworkFacts, readContainer, readLabels, readNetwork, readOwnContainer } from "./read-container.ts";
 import { isOverdue, isUnderWay, type Stop, stopOf } from "./stopping.ts";
+import { Untold } from "./untold.ts";
 import type { Container, OwnContainer, World } from "./world.ts";
 
 const relistEveryMs = 15_000;
@@ -27,6 +31,7 @@ export interface WorldWatchOptions {
   readonly random: () => number;
   /** Milliseconds; tests shorten it. */
   readonly relistMs?: number;
+  readonly pulseMs?: number;
   /** Milliseconds; tests have their own. */
   readonly now?: () => number;
 }
@@ -59,6 +64,10 @@ export class WorldWatch {
   readonly #changeListeners = new Set<() => void>();
   readonly #eventListeners = new Set<(event: WorldEvent) => void>();
   readonly #imageListeners = new Set<() => void>();
+  readonly #backListeners = new Set<() => void>();
+  readonly #pulse: Pulse;
+  readonly #untold = new Untold();
+  #look: Look | null = null;
   readonly #firstList = Promise.withResolvers<void>();
   readonly #abort = new AbortController();
   readonly #dropImageClaims: DropImageClaims;
@@ -83,12 +92,22 @@ export class WorldWatch {
       onConnected: () => {
         this.#isConnected = true;
         void this.relist();
+        for (const listener of this.#backListeners) listener();
       },
       onDisconnected: (reason) => {
         if (this.#isConnected) options.log.warn({ reason }, "lost the engine's events, connecting again");
         this.#isConnected = false;
         this.#announce();
       },
+    });
+    this.#pulse = new Pulse({
+      engine: options.engine,
+      log: options.log,
+      labels: this.#labels(),
+      onLook: (look) => this.#onLook(look),
+      onSilent: (reason) => this.#events.reopen(reason),
+      onBack: () => this.#events.hurry(),
+      ...(options.pulseMs !== undefined && { everyMs: options.pulseMs }),
     });
   }
 
@@ -123,6 +142,12 @@ export class WorldWatch {
     return () => this.#imageListeners.delete(listener);
   }
 
+  /** Called when the engine's events are there again after they were lost. */
+  onBack(listener: () => void): () => void {
+    this.#backListeners.add(listener);
+    return () => this.#backListeners.delete(listener);
+  }
+
   /** Inspects these again; resolves when the snapshot shows what Docker says now. */
   async refresh(ids: readonly string[]): Promise<void> {
     if (this.#waiting.size + ids.length > refreshQueueMax) return this.relist();
@@ -148,7 +173,7 @@ export class WorldWatch {
     if (this.#timer !== null) clearTimeout(this.#timer);
     for (const { resolve } of this.#waiting.values()) resolve();
     this.#waiting.clear();
-    await this.#events.close();
+    await Promise.all([this.#events.close(), this.#pulse.close()]);
     await this.#listing;
   }
 
@@ -162,6 +187,7 @@ export class WorldWatch {
       for (const listener of this.#imageListeners) listener();
       return;
     }
+    this.#untold.told(containerId);
     if (containerId === "") {
       void this.relist(); // A network came or went: rare, and its facts are part of many containers.
       return;
@@ -173,6 +199,17 @@ export class WorldWatch {
     void this.refresh([containerId]);
   }
 
+  #onLook(look: Look): void {
+    const before = this.#look;
+    this.#look = look;
+    if (before === null) return;
+    const changed = changedSince(before, look);
+    if (this.#untold.look(changed)) this.#events.reopen("it did not tell of changes that a list shows");
+    const networks = changed.flatMap((id) => look.get(id)?.networkIds ?? []);
+    if (networks.some((id) => id !== "" && !this.#networks.has(id))) void this.relist();
+    else if (changed.length > 0) void this.refresh(changed);
+  }
+
   #concerns(labels: Readonly<Record<string, string>>): boolean {
     return belongsToMesh(labels, this.#options.identity) || isOurs(labels, this.#options.identity);
   }
@@ -181,7 +218,7 @@ export class WorldWatch {
   #applyEarly(event: EngineEvent): void {
     const { containerId } = event;
     const known = this.#known.get(containerId);
-    if (known?.kind !== "app") return;
+    if (known?.kind !== "app" || isOfEarlierRun(event, known.raw)) return;
     const change = earlyChange(event);
     const stop = stopOf(event, known.raw, this.#now());
     if (change === null && stop === null) return;
@@ -246,18 +283,12 @@ export class WorldWatch {
   }
 
   async #list(): Promise<boolean> {
-    const { engine, identity, log } = this.#options;
-    // Docker joins several labels by AND, so each is a list of its own.
-    const labels = [
-      `${composeLabel.project}=${identity.project}`,
-      `${userLabel.mesh}=${identity.mesh}`,
-      `${label.mesh}=${identity.mesh}`,
-    ];
+    const { engine, log } = this.#options;
     try {
       // Before the networks, so that each bridge that is seen here is told apart below.
       const machine = machineAddresses(engine);
       const networks = engine.call({ method: "GET", path: "/networks", signal: this.#abort.signal });
-      const ids = Promise.all(labels.map((text) => listContainerIds(engine, { label: [text] })));
+      const ids = Promise.all(this.#labels().map((text) => listContainerIds(engine, { label: [text] })));
       // Together: an engine that goes away fails all of them, and one that nobody waits for would end the daemon.
       const [items, lists] = await Promise.all([networks, ids]);
       this.#machineAddresses = machine;
@@ -272,6 +303,12 @@ export class WorldWatch {
       if (!this.#abort.signal.aborted) log.debug({ err: error }, "the engine's containers could not be listed");
       return false;
     }
+  }
+
+  /** Docker joins several labels by AND, so each is a list of its own. */
+  #labels(): readonly string[] {
+    const { project, mesh } = this.#options.identity;
+    return [`${composeLabel.project}=${project}`, `${userLabel.mesh}=${mesh}`, `${label.mesh}=${mesh}`];
   }
 
   async #refreshAll(ids: Iterable<string>): Promise<void> {
@@ -334,26 +371,5 @@ export class WorldWatch {
 
   #announce(): void {
     for (const listener of this.#changeListeners) listener();
-  }
-}
-
-/** What an event alone tells about the end of an endpoint, or null. */
-export function earlyChange(event: EngineEvent): ((container: Container) => Container) | null {
-  switch (event.action) {
-    case "die":
-    case "destroy":
-    case "remove":
-      return (container) => ({ ...container, state: "exited", health: "none" });
-    case "pause":
-      return (container) => ({ ...container, state: "paused" });
-    case "disconnect":
-      return (container) => ({
-        ...container,
-        networks: container.networks.map((attachment) =>
-          attachment.networkId === event.networkId ? { ...attachment, address: "", ipv6: null } : attachment,
-        ),
-      });
-    default:
-      return null;
   }
 }

@@ -114,6 +114,11 @@ export class Fleet implements AsyncDisposable {
     );
   }
 
+  /** The engine answers after a while in which it did not. */
+  hurry(): void {
+    for (const { session } of this.#members.values()) session.hurry();
+  }
+
   drain(ownId: string): void {
     this.#members.get(ownId)?.session.drain();
   }

@@ -90,6 +90,7 @@ export class ProxySession implements AsyncDisposable {
   #pushDeadline: NodeJS.Timeout | null = null;
   #pongDeadline: NodeJS.Timeout | null = null;
   #backoffMs = backoffFirstMs;
+  #retry: NodeJS.Timeout | null = null;
   #pings = 0;
   #isClosed = false;
   #isIncompatible = false;
@@ -137,6 +138,14 @@ export class ProxySession implements AsyncDisposable {
   renewIfDue(): void {
     if (this.#hello === null || this.#signed === null) return;
     if (isRenewalDue(this.#signed, this.#deps.lifetimeMs(), this.#deps.now())) void this.#certify();
+  }
+
+  /** The engine is back: a next try that waits for its time is made now. */
+  hurry(): void {
+    if (this.#retry === null || !this.#timers.has(this.#retry)) return;
+    this.#retry = this.#cancel(this.#retry);
+    this.#backoffMs = backoffFirstMs;
+    void this.#connect();
   }
 
   /** Asks the proxy to finish what is open and exit. */
@@ -206,7 +215,7 @@ export class ProxySession implements AsyncDisposable {
     if (this.#isClosed || this.#isIncompatible) return;
     this.#reason = reason;
     this.#deps.log("debug", `control channel: ${reason}; again in ${this.#backoffMs} ms`);
-    this.#after(this.#backoffMs, () => void this.#connect());
+    this.#retry = this.#after(this.#backoffMs, () => void this.#connect());
     this.#backoffMs = Math.min(this.#backoffMs * 2, backoffMaxMs);
     this.#deps.onChange();
   }

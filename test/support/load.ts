@@ -68,6 +68,12 @@ export class Load implements AsyncDisposable {
     ).#begun();
   }
 
+  /** As in a container, without the engine, which may end meanwhile: by the process id of the container. */
+  static async inNamespaces(pid: string, options: LoadOptions): Promise<Load> {
+    const command = ["nsenter", "-t", pid, "-n", "-m", "node", "/apps/load.ts", JSON.stringify(options)];
+    return await new Load(command, { PATH: "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin" }).#begun();
+  }
+
   static async onHost(options: LoadOptions): Promise<Load> {
     const file = path.join(import.meta.dirname, "apps/load.ts");
     return await new Load([process.execPath, file, JSON.stringify(options)], process.env).#begun();

@@ -44,7 +44,8 @@ async function watchOne() {
   });
   open.push(watch);
   await watch.ready;
-  let nanos = 1;
+  // All of them after the starts, as an engine tells them.
+  let nanos = 1_800_000_000_000_000_000n;
   const inspects = () => fake.requests.filter(({ pathname }) => pathname.endsWith("/containers/api/json")).length;
   /** Returns once the watch has asked again, and has its answer. */
   const tell = async (action: string, signal?: string): Promise<void> => {

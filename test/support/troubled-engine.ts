@@ -42,7 +42,7 @@ export class TroubledEngine implements AsyncDisposable {
       this.#after(asked, (call) => this.#forward(call, asked, response)),
     );
     this.#server.on("upgrade", (asked, client: Socket, head) =>
-      this.#after(asked, () => this.#upgrade(asked, client, head)),
+      this.#after(asked, (call) => this.#upgrade(call, asked, { client, head })),
     );
     this.#server.on("connection", (socket) => {
       this.#sockets.add(socket);
@@ -84,7 +84,7 @@ export class TroubledEngine implements AsyncDisposable {
     asked.on("end", () => passed.end());
   }
 
-  #upgrade(asked: IncomingMessage, client: Socket, head: Buffer): void {
+  #upgrade(call: Call, asked: IncomingMessage, { client, head }: { client: Socket; head: Buffer }): void {
     const engine = connect(this.#target);
     engine.on("error", () => client.destroy());
     const pairs = Array.from({ length: asked.rawHeaders.length / 2 }, (_, i) =>
@@ -93,6 +93,7 @@ export class TroubledEngine implements AsyncDisposable {
     const lines = [`${asked.method} ${asked.url} HTTP/1.1`, ...pairs.map((pair) => pair.join(": "))];
     engine.write(`${lines.join("\r\n")}\r\n\r\n`);
     engine.write(head);
+    engine.once("data", () => this.onAnswered(call));
     engine.on("data", (chunk) => client.write(chunk));
     client.on("data", (chunk) => engine.write(chunk));
     engine.on("end", () => client.end());

@@ -26,7 +26,8 @@ export class SshAgent extends Agent {
   readonly #target: SshTarget;
 
   constructor(target: SshTarget) {
-    super({ keepAlive: true, maxFreeSockets: 2, maxSockets: 32 });
+    // A look every second is three lists side by side (pulse.ts); with fewer, each would make a connection anew.
+    super({ keepAlive: true, maxFreeSockets: 4, maxSockets: 32 });
     this.#target = target;
   }
 

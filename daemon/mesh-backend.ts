@@ -22,6 +22,11 @@ function wrongClock(aheadMs: number): readonly string[] {
   ];
 }
 
+function unanswered(url: string, isConnected: boolean): readonly string[] {
+  if (isConnected) return [];
+  return [`the Docker engine at ${url} does not answer: traffic goes on, containers are not followed; see docker info`];
+}
+
 function unwritten({ writer }: Pick<DaemonParts, "writer">): readonly string[] {
   const { trouble } = writer;
   if (trouble === null) return [];
@@ -61,7 +66,11 @@ export function meshBackend(
     now: performance.now(),
     events,
     image: options.image,
-    troubles: [...unwritten(parts), ...wrongClock(docker.engine.now() - Date.now())],
+    troubles: [
+      ...unanswered(docker.engine.url, world.isConnected),
+      ...unwritten(parts),
+      ...wrongClock(docker.engine.now() - Date.now()),
+    ],
   });
   const logs: ServiceLogsDeps = {
     engine: docker.engine,

@@ -89,7 +89,15 @@ describe("an engine behind a door that makes trouble", () => {
       state.forwarder?.freeze();
       try {
         const name = project().edit();
-        await eventually(async () => expect((await project().mesh.status()).health).toBe("error"), 30_000, 100);
+        await eventually(
+          async () => {
+            const { health, troubles } = await project().mesh.status();
+            expect(health).toBe("error");
+            expect(troubles.join()).toContain("does not answer");
+          },
+          30_000,
+          100,
+        );
         noticedMs = Date.now() - frozenMs;
         await loads.pay.successes(60);
         expect(loads.pay.sent.filter((one) => one.name === name && one.start > frozenMs + noticedMs)).toEqual([]);

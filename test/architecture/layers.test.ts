@@ -130,6 +130,7 @@ test("tests lie where their source lies", () => {
     "proxy",
     "sample-shop",
     "scripts",
+    "soak",
     "support",
   ];
   expect(folders.map(({ name }) => name).filter((name) => !known.includes(name))).toEqual([]);

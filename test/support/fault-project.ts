@@ -12,6 +12,12 @@ const requestsASecond = 40;
 /** Only bounds a failure. */
 const followWithinMs = 60_000;
 
+const redis = `
+  redis:
+    image: \${DEVMESH_REDIS_IMAGE}
+    command: [redis-server, --bind, "*", --protected-mode, "no", --appendonly, "yes", --appendfsync, always, --dir, /tmp]
+    expose: ["6379"]`;
+
 export interface FaultProjectOptions {
   readonly name: string;
   /** DOCKER_HOST of devmesh and compose: the door that makes trouble. */
@@ -20,6 +26,8 @@ export interface FaultProjectOptions {
   readonly direct: string;
   /** Of every service, as compose writes it. */
   readonly restart?: string;
+  /** One that keeps every write that it has acknowledged, also when it is killed. */
+  readonly hasRedis?: boolean;
 }
 
 export interface Histories {
@@ -32,7 +40,9 @@ export class FaultProject implements AsyncDisposable {
   readonly #direct: NodeJS.ProcessEnv;
   #version: "v1" | "v2" = "v1";
 
-  constructor({ name, host, direct, restart = "no" }: FaultProjectOptions) {
+  readonly #text: (version: "v1" | "v2") => string;
+
+  constructor({ name, host, direct, restart = "no", hasRedis = false }: FaultProjectOptions) {
     const service = (one: string): string => `
   ${one}:
     image: \${DEVMESH_SHOP_IMAGE}
@@ -43,11 +53,12 @@ export class FaultProject implements AsyncDisposable {
     restart: "${restart}"
     stop_grace_period: 2s
     volumes: ["${apps}:/apps:ro"]`;
+    this.#text = (version) => meshText(name, version) + (hasRedis ? "  redis: { ports: [6379/tcp] }\n" : "");
     this.#direct = { ...process.env, DOCKER_HOST: direct };
     this.mesh = new MeshProject({
       name,
-      compose: `services:${["client", "api", "pay-v1", "pay-v2"].map(service).join("")}\n`,
-      mesh: meshText(name, "v1"),
+      compose: `services:${["client", "api", "pay-v1", "pay-v2"].map(service).join("")}${hasRedis ? redis : ""}\n`,
+      mesh: this.#text("v1"),
       env: { DOCKER_HOST: host },
     });
   }
@@ -70,7 +81,7 @@ export class FaultProject implements AsyncDisposable {
   /** Moves all of pay's traffic to its other version; the name that will answer. */
   edit(): string {
     this.#version = this.#version === "v1" ? "v2" : "v1";
-    this.mesh.write("mesh.yaml", meshText(this.mesh.name.replace(/^t\d+/, ""), this.#version));
+    this.mesh.write("mesh.yaml", this.#text(this.#version));
     return `pay-${this.#version}`;
   }
 

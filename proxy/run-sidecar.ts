@@ -18,6 +18,7 @@ import { acceptPeer } from "./listener/peers.ts";
 import { resolverNames } from "./names.ts";
 import type { ProxyOptions } from "./options.ts";
 import { ProxyProcess } from "./process.ts";
+import { isInOneOf, parseSubnets } from "./route/subnets.ts";
 import { alpnPeers } from "./tls/alpn.ts";
 import { createPeerServer, type PeerServer } from "./tls/peer-server.ts";
 import { ApplicationWatch } from "./upstream/application-watch.ts";
@@ -28,9 +29,12 @@ const everywhere = "0.0.0.0";
 export async function runSidecar(options: ProxyOptions, boot: string): Promise<void> {
   const proxy = new ProxyProcess(boot);
   const { counters, log, identity } = proxy;
+  const meshNetwork = parseSubnets([options.meshSubnet]);
   const resolver = new Resolver({
     listen: { address: loopback, port: dnsPort },
     upstream: dockerDns,
+    // Docker knows the mesh's network too, where all containers are.
+    isHidden: (address) => isInOneOf(meshNetwork, address),
     log: (line) => log.line(line),
   });
   const watch = new ApplicationWatch({

@@ -1,6 +1,7 @@
 // Spec and World to what every proxy is told. Pure: equal input gives equal output, whatever order Docker lists things in.
-import type { HostConfig, MtlsMode, PortConfig, ProxyConfig } from "../../proxy/contract/config.ts";
+import type { HostConfig, MtlsMode, PortConfig, ProxyConfig, ServiceConfig } from "../../proxy/contract/config.ts";
 import type { Diagnostic } from "../spec/diagnostic.ts";
+import { aliasesOn, withAliases } from "./aliases.ts";
 import { checkCapture } from "./check-capture.ts";
 import { endpointsOf } from "./endpoints.ts";
 import { type CompiledGateway, gatewaysOf, servicesOfGateway } from "./gateways.ts";
@@ -66,20 +67,18 @@ export function compile(input: CompileInput): Compiled {
   checkDestinationRules(spec, hosts, problems);
   checkAddresses(input, catalog, problems);
   checkCapture(catalog, spec, problems);
-  const names = namesOf(catalog, input.world, meshName);
+  const names = namesOf(catalog, meshName);
   const parts = new Map<string, Part>();
   for (const service of catalog.services.values()) {
     const serviceNames = names.get(service.name) ?? { hosts: [], versions: [] };
     const own = subsets.get(service.name) ?? { names: new Set<string>(), of: () => [] };
     const about = { names: serviceNames, subsets: own };
     const config = serviceConfigOf(service, about, { input, catalog, hosts, bound });
-    const named = [{ version: null, hosts: config.hosts, address: config.address }, ...config.versionHosts];
-    const direct = named.filter(({ address }) => address === "");
     parts.set(service.name, {
       service,
       config,
       endpoints: endpointsOf(service, own, input.readySidecars),
-      direct,
+      direct: directOf(config),
       subsets: own,
     });
   }
@@ -92,6 +91,11 @@ export function compile(input: CompileInput): Compiled {
     gateways,
     unmeshed: catalog.unmeshed,
   };
+}
+
+/** Names without a virtual address. */
+function directOf({ hosts, address, versionHosts }: ServiceConfig): NamedService["direct"] {
+  return [{ version: null, hosts, address }, ...versionHosts].filter((named) => named.address === "");
 }
 
 interface Part extends NamedService {
@@ -111,10 +115,9 @@ function proxiesOf({ input, catalog, parts, gateways }: ProxiesInput): ReadonlyM
   const { spec, world, meshName } = input;
   const isolation = isolationOf(catalog);
   const alive = aliveWorkloads(catalog.workloads);
-  const hostNames = [...parts.values()].flatMap(({ config }) => [config, ...config.versionHosts]);
-  const hosts = new Set(hostNames.flatMap((named) => named.hosts));
+  const viewFrom = viewsOf({ catalog, world, meshName, parts });
   const host = hostPortsOf(catalog, world);
-  const nodeContext: NodeContext = { spec, world, meshName, hosts, alive, host };
+  const nodeContext: Omit<NodeContext, "hosts"> = { spec, world, meshName, alive, host };
   const published = publishedParts(host, parts);
   const gateway = gatewayName(catalog.services);
   const known = gateways.map((one) => partsOfGateway(one, catalog, parts));
@@ -127,11 +130,12 @@ function proxiesOf({ input, catalog, parts, gateways }: ProxiesInput): ReadonlyM
   const hostCallers = hostCallersOf(catalog).map(identity);
   const proxies: [string, ProxyConfig][] = [];
   for (const workload of alive) {
-    const visible = isolation.visibleTo(workload).flatMap(({ name }) => parts.get(name) ?? []);
+    const view = viewFrom(workload.networks);
+    const visible = isolation.visibleTo(workload).flatMap(({ name }) => view.parts.get(name) ?? []);
     const own = catalog.services.get(workload.service);
     const inbound =
       own === undefined ? null : inboundOf(own, workload, { spec, gateway, identity, callersOf, hostCallers });
-    const node = nodeOfSidecar(workload, visible, nodeContext);
+    const node = nodeOfSidecar(workload, visible, { ...nodeContext, hosts: view.hosts });
     const byHost = reachesHost(workload) ? published : [];
     const known = [...visible, ...byHost.filter(({ service }) => !visible.some((part) => part.service === service))];
     proxies.push([workload.container.id, { node, ...knowledgeOf(known), inbound, listeners: {} }]);
@@ -142,6 +146,34 @@ function proxiesOf({ input, catalog, parts, gateways }: ProxiesInput): ReadonlyM
     proxies.push([one.key, { node, ...knowledgeOf(known[index] ?? []), inbound: null, listeners }]);
   }
   return new Map(proxies.sort(([a], [b]) => compareText(a, b)));
+}
+
+interface View {
+  readonly parts: ReadonlyMap<string, Part>;
+  /** All names of all services. */
+  readonly hosts: ReadonlySet<string>;
+}
+
+/** The services with the aliases that callers on these networks have for them; one view for all on the same. */
+function viewsOf({
+  parts,
+  ...of
+}: Parameters<typeof aliasesOn>[1] & Pick<ProxiesInput, "parts">): (networks: ReadonlySet<string>) => View {
+  const views = new Map<string, View>();
+  return (networks) => {
+    const key = [...networks].sort(compareText).join();
+    const known = views.get(key);
+    if (known !== undefined) return known;
+    const aliases = aliasesOn(networks, of);
+    const seen = [...parts].map(([name, part]): [string, Part] => {
+      const config = withAliases(part.config, aliases);
+      return [name, config === part.config ? part : { ...part, config, direct: directOf(config) }];
+    });
+    const hosts = seen.flatMap(([, { config }]) => [config, ...config.versionHosts].flatMap((named) => named.hosts));
+    const view = { parts: new Map(seen), hosts: new Set(hosts) };
+    views.set(key, view);
+    return view;
+  };
 }
 
 /** Services that everybody reaches by way of the host, as those know them who share no network with them: without any name. */

@@ -48,7 +48,7 @@ export function nodeOfSidecar(workload: Workload, visible: readonly NamedService
   };
 }
 
-export function nodeOfGateway(gateway: CompiledGateway, name: string, context: NodeContext): NodeConfig {
+export function nodeOfGateway(gateway: CompiledGateway, name: string, context: Omit<NodeContext, "hosts">): NodeConfig {
   const { key, port } = gateway;
   const own = context.world.own.find(({ kind, owner }) => kind === "gateway" && owner === key);
   return {
@@ -61,7 +61,7 @@ export function nodeOfGateway(gateway: CompiledGateway, name: string, context: N
   };
 }
 
-function placeOf({ spec, world, meshName }: NodeContext, service: string) {
+function placeOf({ spec, world, meshName }: Omit<NodeContext, "hosts">, service: string) {
   const { trustDomain } = spec;
   return {
     mesh: meshName,

@@ -22,6 +22,7 @@ const opcodeQuery = 0;
 const rcodeMask = 0x000f;
 const formErr = 1;
 const servFail = 2;
+const nxDomain = 3;
 
 export type Verdict =
   | { readonly kind: "answer"; readonly bytes: Buffer }
@@ -103,6 +104,21 @@ function records({ name, type, addresses }: Known, id: number): Answer[] {
     if (isIPv6(address) && type !== "A") return [{ type: "AAAA", name, ttl: ttlSeconds, data: address }];
     return [];
   });
+}
+
+/**
+ * What another resolver said, unless it told an address that the application must not learn: the mesh's network is no way from one
+ * container to another, and before the mesh Docker did not know the name there. Such a name does not exist.
+ */
+export function withoutHidden(response: Buffer, isHidden: (address: string) => boolean): Buffer {
+  let packet: DecodedPacket;
+  try {
+    packet = dnsPacket.decode(response);
+  } catch {
+    return response; // Not ours to judge; the client will.
+  }
+  const tellsHidden = (packet.answers ?? []).some((record) => record.type === "A" && isHidden(record.data));
+  return tellsHidden ? failed(response, nxDomain) : response;
 }
 
 /** The answer when nobody could be asked. The query's question, if it can be told, comes back with it. */

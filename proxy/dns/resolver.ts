@@ -2,7 +2,7 @@
 import { createSocket, type RemoteInfo, type Socket as UdpSocket } from "node:dgram";
 import { once } from "node:events";
 import net from "node:net";
-import { answer, canonicalName, type NameTable, serverFailure, type Verdict } from "./answer.ts";
+import { answer, canonicalName, type NameTable, serverFailure, type Verdict, withoutHidden } from "./answer.ts";
 import { FrameReader, frame } from "./frames.ts";
 import { type Address, askOverTcp, pendingMax, UdpUpstream, type UpstreamOptions } from "./upstream.ts";
 
@@ -19,6 +19,8 @@ export interface ResolverOptions {
   readonly listen: Address;
   readonly upstream: Address;
   readonly log: (line: string) => void;
+  /** Addresses that the upstream must not tell: a name that means one of them does not exist. Default: none. */
+  readonly isHidden?: (address: string) => boolean;
   /** Until a forwarded query is answered with SERVFAIL. Default 5 s. */
   readonly timeoutMs?: number;
 }
@@ -115,14 +117,20 @@ export class Resolver implements AsyncDisposable {
   async #receive(query: Buffer, from: RemoteInfo): Promise<void> {
     const verdict = await this.#judge(query, "udp");
     if (verdict.kind === "drop") return;
-    const bytes =
-      verdict.kind === "answer" ? verdict.bytes : ((await this.#upstream.ask(query)) ?? serverFailure(query));
+    const bytes = verdict.kind === "answer" ? verdict.bytes : this.#told(await this.#upstream.ask(query), query);
     try {
       // A client that is gone is no trouble of ours.
       this.#udp.send(bytes, from.port, from.address, () => undefined);
     } catch {
       // Closed while the upstream was asked, or a source port that cannot be answered (0).
     }
+  }
+
+  /** What the upstream said, as the application may hear it. */
+  #told(response: Buffer | null, query: Buffer): Buffer {
+    if (response === null) return serverFailure(query);
+    const { isHidden } = this.#options;
+    return isHidden === undefined ? response : withoutHidden(response, isHidden);
   }
 
   async #judge(query: Buffer, transport: "udp" | "tcp"): Promise<Verdict> {
@@ -171,7 +179,7 @@ export class Resolver implements AsyncDisposable {
     if (this.#tcpPending >= pendingMax) return serverFailure(query);
     this.#tcpPending++;
     try {
-      return (await askOverTcp(query, this.#upstreamOptions)) ?? serverFailure(query);
+      return this.#told(await askOverTcp(query, this.#upstreamOptions), query);
     } finally {
       this.#tcpPending--;
     }

@@ -28,6 +28,50 @@ describe("hosts", () => {
     expect([...serviceIn(result, "a").hosts, ...serviceIn(result, "b").hosts]).not.toContain("db");
   });
 
+  describe("an alias is a name on the network that it was given on", () => {
+    const on = (service: string, networks: readonly string[], aliases: readonly string[] = []) => ({
+      service,
+      on: networks,
+      aliases,
+    });
+    const world = worldOf({
+      containers: [
+        on("a", ["front"], ["db"]),
+        on("b", ["back"], ["db"]),
+        on("web", ["front"]),
+        on("api", ["back"]),
+        on("both", ["front", "back"]),
+      ],
+    });
+    const named = (caller: string) =>
+      Object.values(proxyOf(compiled({ world }), `shop-${caller}-1`).services)
+        .filter(({ hosts }) => hosts.includes("db"))
+        .map(({ name }) => name);
+
+    test.each([
+      ["a caller there reaches what carries it there", "web", ["a"]],
+      ["another service may carry it on another network", "api", ["b"]],
+      ["to who is on both it means neither, and Docker answers", "both", []],
+    ])("%s", (_why, caller, expected) => {
+      expect(named(caller)).toEqual(expected);
+    });
+
+    test("a service that shares another network with the caller has no name of it there", () => {
+      const [first, ...others] = worldOf({ containers: [on("a", ["front", "back"]), on("web", ["front"])] }).containers;
+      if (first === undefined) return expect.unreachable();
+      const networks = first.networks.map((net) => (net.network === "shop_back" ? { ...net, aliases: ["rear"] } : net));
+      const result = compiled({ world: { ...world, containers: [{ ...first, networks }, ...others] } });
+      expect(proxyOf(result, "shop-web-1").services.a?.hosts).toEqual(forms("a"));
+      expect(proxyOf(result, "shop-a-1").services.a?.hosts).toEqual([...forms("a"), "rear"]);
+    });
+
+    test("who is named by an allow rule and shares no network has the service's own names", () => {
+      const allow = [{ origin: { file: "", line: 1, column: 1 }, from: ["web"], methods: [], paths: [] }];
+      const result = compiled({ world, spec: spec({ services: [service("b", { allow })] }) });
+      expect(proxyOf(result, "shop-web-1").services.b?.hosts).toEqual(forms("b"));
+    });
+  });
+
   test("so is one that a container outside the mesh carries too", () => {
     const world = worldOf({
       containers: [

@@ -1,7 +1,7 @@
 import dnsPacket, { type Packet } from "dns-packet";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { answer, questionEnd, serverFailure } from "../../../proxy/dns/answer.ts";
+import { answer, questionEnd, serverFailure, withoutHidden } from "../../../proxy/dns/answer.ts";
 
 const many = Array.from({ length: 200 }, (_, i) => `10.213.0.${i}`);
 const table = new Map([
@@ -150,5 +150,36 @@ describe("hostile bytes", () => {
       ),
       { numRuns: 1000 },
     );
+  });
+});
+
+describe("what another resolver says", () => {
+  const said = (addresses: readonly string[]): Buffer =>
+    dnsPacket.encode({
+      type: "response",
+      id: 7,
+      flags: dnsPacket.RECURSION_AVAILABLE | dnsPacket.RECURSION_DESIRED,
+      questions: [{ name: "shop_db_1", type: "A" }],
+      answers: addresses.map((data) => ({ type: "A", name: "shop_db_1", ttl: 600, data })),
+    });
+  const isHidden = (address: string) => address.startsWith("10.213.");
+
+  test.each([
+    ["an address of the project's network is told as it is", ["172.20.0.2"]],
+    ["no address is no address", []],
+  ])("%s", (_why, addresses) => {
+    expect(withoutHidden(said(addresses), isHidden)).toEqual(said(addresses));
+  });
+
+  test("a name that means an address of the mesh's network does not exist", () => {
+    const bytes = withoutHidden(said(["10.213.0.4"]), isHidden);
+    const packet = dnsPacket.decode(bytes) as dnsPacket.DecodedPacket & { rcode: string };
+    expect(packet).toMatchObject({ id: 7, rcode: "NXDOMAIN", answers: [], flag_rd: true });
+    expect(packet.questions).toMatchObject([{ name: "shop_db_1", type: "A" }]);
+  });
+
+  test("what cannot be read is the client's to judge", () => {
+    const bytes = said(["10.213.0.4"]).subarray(0, 30);
+    expect(withoutHidden(bytes, isHidden)).toBe(bytes);
   });
 });

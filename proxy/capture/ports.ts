@@ -22,6 +22,8 @@ export const proxyMark = 1337;
 export const directMark = 1338;
 /** Conntrack mark of connections from outside that reach the application directly: their port is not among the included ones. */
 export const directInboundMark = 1339;
+/** Conntrack mark of connections older than the rules, once their other end was told that they are cut. */
+export const cutMark = 1340;
 
 /** Docker's resolver, in every container on a network of its own. */
 export const dockerDns = { address: "127.0.0.11", port: 53 } as const;

@@ -3,6 +3,7 @@
 import { type CaptureOptions, cidrFault } from "../contract/capture-options.ts";
 import { acceptSignals, accountingChains, accountingSets, countCut, markMask } from "./accounting.ts";
 import {
+  cutMark,
   directInboundMark,
   directMark,
   dnsPort,
@@ -142,6 +143,19 @@ const dropInvalid = "meta l4proto tcp ct state invalid counter name guard_invali
 const tcpCut = ({ isIpv6Captured }: RuleOptions) =>
   ({ 4: "older", 6: isIpv6Captured === true ? "older" : "ipv6" }) as const;
 
+/**
+ * A reset is heard by the sender alone, and an idle receiver (a queue's consumer, a database's listener) would wait for ever. So
+ * the first packet of a connection older than the rules goes on to the other end, as a reset; the sender gets its own for
+ * the next one, since it sends the unanswered first one again. Not a SYN: nobody is at its other end yet.
+ */
+function cut(counter: CounterName, match: string): string[] {
+  const first = `tcp flags & (syn | rst) == 0x0 ct mark != ${cutMark}`;
+  return [
+    `${match} ${first} ct mark set ${cutMark} counter name ${counter} tcp flags set rst accept`,
+    `${match} counter name ${counter} reject with tcp reset`,
+  ];
+}
+
 /** Filter hooks see destinations after the redirection: a captured virtual address is 127.0.0.1 here. */
 function guardOut(mesh: string, options: RuleOptions): string[] {
   return chain("guard_out", "type filter hook output priority 0; policy accept;", [
@@ -165,8 +179,8 @@ function guardOut(mesh: string, options: RuleOptions): string[] {
         ]),
     dropInvalid,
     ...countCut("meta l4proto tcp", "leaving", tcpCut(options)),
-    "meta nfproto ipv6 meta l4proto tcp counter name guard_out_tcp6 reject with tcp reset",
-    "meta l4proto tcp counter name guard_out_tcp reject with tcp reset",
+    ...cut("guard_out_tcp6", "meta nfproto ipv6 meta l4proto tcp"),
+    ...cut("guard_out_tcp", "meta l4proto tcp"),
     ...(options.isUdpDropped === true
       ? [
           ...countCut("ct direction original udp dport != 53", "leaving", { 4: "refused", 6: "refused" }),
@@ -196,8 +210,8 @@ function guardIn(mesh: string, options: RuleOptions): string[] {
     `tcp dport ${inboundPort} counter name loop_in reject with tcp reset`,
     dropInvalid,
     ...countCut("meta l4proto tcp", "entering", tcpCut(options)),
-    "meta nfproto ipv6 meta l4proto tcp counter name guard_in_tcp6 reject with tcp reset",
-    "meta l4proto tcp counter name guard_in_tcp reject with tcp reset",
+    ...cut("guard_in_tcp6", "meta nfproto ipv6 meta l4proto tcp"),
+    ...cut("guard_in_tcp", "meta l4proto tcp"),
     "meta l4proto != tcp goto uncaptured_entering",
   ]);
   return [

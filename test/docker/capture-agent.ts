@@ -1,7 +1,7 @@
 // A process inside a network namespace, driven by JSON lines on its standard input: it plays the application or the proxy.
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { connect, createServer, type Socket } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import { createInterface } from "node:readline";
 import { dropPrivileges } from "../../proxy/capture/drop-privileges.ts";
 import { installRules } from "../../proxy/capture/install-rules.ts";
@@ -12,6 +12,8 @@ import type { RuleOptions } from "../../proxy/capture/rules.ts";
 export type Command =
   /** Answers every connection with `name`, or with its original destination, and then echoes. */
   | { readonly do: "listen"; readonly address: string; readonly port: number; readonly name: string }
+  /** How many connections a listener has. */
+  | { readonly do: "count"; readonly port: number }
   | { readonly do: "udp"; readonly address: string; readonly port: number }
   /** The first line that the other side sends, or the error's code. */
   | { readonly do: "dial"; readonly address: string; readonly port: number; readonly keepAs?: string }
@@ -26,6 +28,7 @@ export type Command =
 
 const silenceMs = 700;
 const kept = new Map<string, Socket>();
+const servers = new Map<number, Server>();
 
 function quiet(socket: Socket): Socket {
   // Every check asks for the outcome by itself.
@@ -40,8 +43,15 @@ async function listen(command: Command & { do: "listen" }): Promise<string> {
     socket.on("data", (chunk) => socket.write(chunk));
   });
   server.listen(command.port, command.address);
+  servers.set(command.port, server);
   await once(server, "listening");
   return "listening";
+}
+
+function count(command: Command & { do: "count" }): Promise<string> {
+  return new Promise((resolve, reject) => {
+    servers.get(command.port)?.getConnections((error, number) => (error ? reject(error) : resolve(String(number))));
+  });
 }
 
 async function udp(command: Command & { do: "udp" }): Promise<string> {
@@ -99,6 +109,8 @@ async function run(command: Command): Promise<string> {
   switch (command.do) {
     case "listen":
       return listen(command);
+    case "count":
+      return count(command);
     case "udp":
       return udp(command);
     case "dial":

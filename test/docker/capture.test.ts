@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { proxyUid } from "../../proxy/capture/ports.ts";
 import type { CounterName, RuleOptions } from "../../proxy/capture/rules.ts";
 import { type BypassCount, bypassCommand, readBypassCounts } from "../../proxy/contract/bypass.ts";
+import { eventually } from "../support/eventually.ts";
 import type { Command } from "./capture-agent.ts";
 
 const agentPath = new URL("./capture-agent.ts", import.meta.url).pathname;
@@ -113,9 +114,11 @@ describe.runIf(isRoot)("capture in two network namespaces", () => {
     for (const port of [8080, 9100, 3306]) {
       await appB.ask({ do: "listen", address: "0.0.0.0", port, name: `app ${port}` });
     }
+    await appB.ask({ do: "listen", address: "0.0.0.0", port: 8082, name: "idle" });
     await appB.ask({ do: "udp", address: "0.0.0.0", port: 5000 });
     await host.ask({ do: "listen", address: "0.0.0.0", port: 8080, name: "host" });
     await appA.ask({ do: "dial", address: "10.212.0.3", port: 8080, keepAs: "old" });
+    await appA.ask({ do: "dial", address: "10.212.0.3", port: 8082, keepAs: "old, with an idle end" });
     await appA.ask({ do: "dial", address: "10.213.0.3", port: 8080, keepAs: "old in the mesh" });
     await appA.ask({ do: "dial", address: "10.212.0.3", port: 3306, keepAs: "old but excluded" });
     for (const proxy of [proxyA, proxyB]) {
@@ -250,6 +253,13 @@ describe.runIf(isRoot)("capture in two network namespaces", () => {
       expect(await agents.appA.ask({ do: "say", keepAs, text: "still there?" })).toBe("ECONNRESET");
       expect(counters("a")[counter]).toBeGreaterThan(before);
       if (keepAs === "old") expect(counted("a")["older out 10.212.0.3 tcp/8080"]?.connections).toBe(1);
+    });
+
+    test("are cut at both ends, also where one only waits", async () => {
+      expect(await agents.appB.ask({ do: "count", port: 8082 })).toBe("1");
+      const say = { do: "say", keepAs: "old, with an idle end", text: "still there?" } as const;
+      expect(await agents.appA.ask(say)).toBe("ECONNRESET");
+      await eventually(async () => expect(await agents.appB.ask({ do: "count", port: 8082 })).toBe("0"));
     });
 
     test("go on where they are excluded", async () => {

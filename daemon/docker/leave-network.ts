@@ -2,9 +2,10 @@
 import { inspectContainer } from "./containers.ts";
 import type { PerformContext } from "./create-own.ts";
 import { type Engine, isStatus } from "./engine.ts";
-import { asRecord, asString } from "./json.ts";
-import { disconnectContainer } from "./network.ts";
+import { asRecord, asString, type Json } from "./json.ts";
+import { disconnectContainer, inspectNetwork } from "./network.ts";
 import { runOneShot } from "./one-shot.ts";
+import { isWithin } from "./subnet.ts";
 
 /** An archive of one file: a block for its head, its text, and at most what tar pads with. */
 const archiveBytesMax = 2 * 1024 * 1024;
@@ -19,27 +20,37 @@ const linesBytesMax = 64 * 1024;
 export async function leaveNetwork(context: PerformContext, containerId: string, networkId: string): Promise<void> {
   const { engine } = context;
   const inspected = asRecord(await inspectContainer(engine, containerId));
+  const network = await inspectNetwork(engine, networkId);
   const before = isRunning(inspected) ? await readHosts(engine, containerId) : null;
   await disconnectContainer(engine, networkId, containerId);
   // A stopped one gets a new file at its next start.
   const after = before === null ? null : await readHosts(engine, containerId);
   if (before === null || after === null) return;
-  const lines = lostLines(before, after, addressOn(inspected, networkId));
+  const lines = lostLines(before, after, network?.subnet ?? "");
   if (lines === "" || lines.length > linesBytesMax) return;
   try {
     await runOneShot(context, { kind: "add-hosts", containerId, lines });
   } catch (error) {
-    if (isRunning(asRecord(await inspectContainer(engine, containerId)))) throw error; // Else it ended in the meantime.
+    if (await isSameRun(engine, inspected)) throw error; // Else it ended in the meantime, or has a new file already.
   }
 }
 
-/** Lines of `before` that `after` lacks, in their order, without those of `address`; latin1, each with its end. */
-export function lostLines(before: string, after: string, address: string): string {
+/** False once the container that was inspected has ended, or was started again: with a namespace and files of its own. */
+export async function isSameRun(engine: Engine, inspected: Json): Promise<boolean> {
+  const now = asRecord(await inspectContainer(engine, asString(inspected.Id)));
+  return isRunning(now) && asRecord(now.State).StartedAt === asRecord(inspected.State).StartedAt;
+}
+
+/**
+ * Lines of `before` that `after` lacks, in their order, without those of the subnet that it leaves; latin1, each with its end. Not
+ * of one address: a container that restarts meanwhile has another one than it had when it was inspected.
+ */
+export function lostLines(before: string, after: string, subnet: string): string {
   const left = after.split("\n");
   const lost = before.split("\n").filter((line) => {
     const at = left.indexOf(line);
     if (at >= 0) left.splice(at, 1);
-    return at < 0 && line.trim() !== "" && line.split(/\s+/)[0] !== address;
+    return at < 0 && line.trim() !== "" && !isWithin(subnet, line.trim().split(/\s+/)[0] ?? "");
   });
   return lost.map((line) => `${line}\n`).join("");
 }
@@ -70,11 +81,6 @@ function fileOf(archive: Buffer): string | null {
   return isWhole ? archive.toString("latin1", blockBytes, blockBytes + size) : null;
 }
 
-function isRunning(inspected: Readonly<Record<string, unknown>>): boolean {
+function isRunning(inspected: Json): boolean {
   return asRecord(inspected.State).Running === true;
-}
-
-function addressOn(inspected: Readonly<Record<string, unknown>>, networkId: string): string {
-  const endpoints = Object.values(asRecord(asRecord(inspected.NetworkSettings).Networks)).map(asRecord);
-  return asString(endpoints.find((endpoint) => endpoint.NetworkID === networkId)?.IPAddress);
 }

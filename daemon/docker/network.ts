@@ -92,6 +92,16 @@ export async function listConnected(engine: Engine, { id, name }: { id: string; 
   return listContainerIds(engine, { network: [id, name] });
 }
 
+/** Null when it is gone. */
+export async function inspectNetwork(engine: Engine, networkId: string): Promise<NetworkFacts | null> {
+  try {
+    return readNetwork(await engine.call({ method: "GET", path: network(networkId) }));
+  } catch (error) {
+    if (isStatus(error, 404)) return null;
+    throw error;
+  }
+}
+
 /** One that is gone is fine. Throws EngineError 403 while a container is connected. */
 export async function removeNetwork(engine: Engine, networkId: string): Promise<void> {
   try {

@@ -30,6 +30,13 @@ function* candidates(preferred: number): Generator<string> {
   for (let n = 255; n >= 0; n--) yield `192.168.${n}.0/24`;
 }
 
+/** False for what is no IPv4 address, or no IPv4 CIDR. */
+export function isWithin(cidr: string, address: string): boolean {
+  const range = parseCidr(cidr);
+  const one = parseCidr(`${address}/32`);
+  return range !== null && one !== null && range.first <= one.first && one.last <= range.last;
+}
+
 /** The half from which Docker hands out addresses; virtual addresses come from the other. */
 export function lowerHalf(cidr: string): string {
   const [address = "", bits = ""] = cidr.split("/");

@@ -5,7 +5,7 @@ import { type PauseJournal, releaseLeftovers } from "./hold.ts";
 import type { EngineFacts } from "./image.ts";
 import { asRecord } from "./json.ts";
 import { isOfState, label, type MeshIdentity } from "./labels.ts";
-import { leaveNetwork } from "./leave-network.ts";
+import { isSameRun, leaveNetwork } from "./leave-network.ts";
 import { disconnectContainer, listConnected, listOwnNetworks, removeNetwork } from "./network.ts";
 import { runOneShot } from "./one-shot.ts";
 import { type NetworkFacts, readLabels, readOwnContainer } from "./read-container.ts";
@@ -79,8 +79,7 @@ async function removeRulesOf(options: TearDownOptions, id: string, sidecars: rea
   try {
     await runOneShot({ ...options, image }, { kind: "remove-rules", containerId: id });
   } catch (error) {
-    const state = asRecord(asRecord(await inspectContainer(options.engine, id)).State);
-    if (state.Running === true) throw error; // Else it ended in the meantime.
+    if (await isSameRun(options.engine, inspected)) throw error; // Else it ended, or restarted without the rules.
   }
 }
 

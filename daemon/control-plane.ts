@@ -28,6 +28,8 @@ export interface ControlPlaneDeps {
   readonly lastGood: Spec | null;
   /** Services of compose's config; null: not known. */
   knownServices(): readonly string[] | null;
+  /** Those of them that are jobs. */
+  jobs(): ReadonlySet<string>;
   readonly runner: { submit(plan: readonly Action[]): void };
   hostsCleaned(): ReadonlySet<string>;
   readonly renewing: Renewing;
@@ -137,7 +139,8 @@ export class ControlPlane {
   #input(spec: Spec, world: World): CompileInput {
     const { project, meshName, book } = this.#deps;
     const leaving = withLeaving(world, this.#deps.renewing.leaving);
-    const input = { spec, world: leaving, project, meshName, knownServices: this.#deps.knownServices() };
+    const known = { knownServices: this.#deps.knownServices(), jobs: this.#deps.jobs() };
+    const input = { spec, world: leaving, project, meshName, ...known };
     if (world.mesh !== null) book.set(allocate(addressNames(input), book.addresses, world.mesh.subnet));
     return { ...input, addresses: book.addresses, readySidecars: this.#readyWorkloads(world) };
   }

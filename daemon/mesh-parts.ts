@@ -15,6 +15,7 @@ import { MetricsDoor } from "./metrics-door.ts";
 import { type Epochs, openEpochs } from "./push/epochs.ts";
 import { Fleet, servingKey } from "./push/fleet.ts";
 import { Renewals } from "./renewals.ts";
+import { composeJobsReader } from "./spec/compose-jobs.ts";
 import { composeServicesReader } from "./spec/compose-services.ts";
 import { defaultSpec } from "./spec/defaults.ts";
 import type { Spec } from "./spec/spec.ts";
@@ -87,6 +88,7 @@ export async function connectParts(parts: DaemonParts, ground: MeshGround, close
     events,
     lastGood: inForce?.spec ?? null,
     knownServices: openKnownServices(parts),
+    jobs: composeJobsReader(parts.options.composeFiles),
     runner,
     hostsCleaned,
     renewing: renewals,

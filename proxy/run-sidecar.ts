@@ -26,6 +26,13 @@ import { ApplicationWatch } from "./upstream/application-watch.ts";
 const loopback = "127.0.0.1";
 const everywhere = "0.0.0.0";
 
+/** A hold waits as long for its sidecar. Whoever is older was running before it was attached to. */
+const earlyMsMax = 5_000;
+
+function isJustStarted(startedAt: string | undefined): boolean {
+  return startedAt !== undefined && Date.now() - Date.parse(startedAt) < earlyMsMax;
+}
+
 export async function runSidecar(options: ProxyOptions, boot: string): Promise<void> {
   const proxy = new ProxyProcess(boot);
   const { counters, log, identity } = proxy;
@@ -79,7 +86,7 @@ export async function runSidecar(options: ProxyOptions, boot: string): Promise<v
     [inbound, inboundPort],
   ]);
   const proxyGroup = newProxyGroup();
-  await installRules({ ...options, isIpv6Captured, proxyGroup });
+  await installRules({ ...options, isIpv6Captured, proxyGroup, sparesEarly: isJustStarted(options.startedAt) });
   dropPrivileges(proxyGroup);
 
   await proxy.start(() => {

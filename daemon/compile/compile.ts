@@ -87,7 +87,7 @@ export function compile(input: CompileInput): Compiled {
     proxies: proxiesOf({ input, catalog, parts, gateways }),
     diagnostics: problems.sorted(),
     services: [...parts.values()].map((part) => compiledService(part, input)),
-    sidecars: sidecarsOf(catalog.workloads, spec),
+    sidecars: sidecarsOf(catalog.workloads, input),
     gateways,
     unmeshed: catalog.unmeshed,
   };

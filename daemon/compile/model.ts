@@ -17,6 +17,8 @@ export interface CompileInput {
   readonly addresses: ReadonlyMap<string, string>;
   /** Services of the compose files; null: there are none, or they cannot be read. */
   readonly knownServices: readonly string[] | null;
+  /** Services of the compose files that are jobs; none where they are not known. */
+  readonly jobs?: ReadonlySet<string>;
 }
 
 /** A container that is in the mesh, whatever its state. */

@@ -2,7 +2,7 @@
 
 import type { CaptureOptions } from "../../proxy/contract/capture-options.ts";
 import type { Spec } from "../spec/spec.ts";
-import { isAlive, type Workload } from "./model.ts";
+import { type CompileInput, isAlive, type Workload } from "./model.ts";
 
 export interface DesiredSidecar {
   readonly containerId: string;
@@ -23,7 +23,10 @@ export interface DesiredSidecar {
 const unbound = "it is privileged or has NET_ADMIN, so it can undo the mesh's rules";
 
 /** One for every container that runs or is paused, one-offs included; the others have no network namespace to join. */
-export function sidecarsOf(workloads: readonly Workload[], spec: Spec): readonly DesiredSidecar[] {
+export function sidecarsOf(
+  workloads: readonly Workload[],
+  { spec, jobs }: Pick<CompileInput, "spec" | "jobs">,
+): readonly DesiredSidecar[] {
   return workloads
     .filter(({ container }) => isAlive(container))
     .map(({ container, service, version, capture }) => ({
@@ -34,8 +37,16 @@ export function sidecarsOf(workloads: readonly Workload[], spec: Spec): readonly
       version,
       ...holdOf(container, spec),
       warning: container.isPrivileged ? unbound : null,
-      options: capture,
+      options: isJob(container, jobs) ? { ...capture, startedAt: container.startedAt } : capture,
     }));
+}
+
+/**
+ * It calls others at once, and nobody starts it again when that fails. Not on the default bridge: without Docker's own rules
+ * for its resolver nobody could say who opened a connection.
+ */
+function isJob({ isOneOff, service, networkMode }: Workload["container"], jobs: CompileInput["jobs"]): boolean {
+  return networkMode !== "bridge" && (isOneOff || jobs?.has(service) === true);
 }
 
 function holdOf({ hasHealthcheck }: Workload["container"], spec: Spec): { hold: boolean; holdReason: string } {

@@ -2,8 +2,8 @@
 // proxy/contract/bypass.ts reads them.
 import { countedBit } from "../contract/bypass.ts";
 
-/** Why packets pass: excluded from capture, of a protocol that is not captured (UDP), routed for somebody else. */
-type PassedSet = "excluded" | "uncaptured" | "forwarded";
+/** Why packets pass: excluded from capture, of a protocol that is not captured (UDP), opened early, routed for somebody else. */
+type PassedSet = "excluded" | "uncaptured" | "early" | "forwarded";
 /** Why packets are cut: older than the rules, IPv6 that nobody listens for, UDP where egress is restricted. */
 const cutCauses = ["older", "ipv6", "refused"] as const;
 type CutCause = (typeof cutCauses)[number];
@@ -26,7 +26,8 @@ const families = [
  * `cut_...`: the port of this side is kept too, since nobody knows any more who opened the connection.
  */
 export function accountingSets(): string[] {
-  const passed = ["excluded_out", "excluded_in", "uncaptured_out", "uncaptured_in", "forwarded_out"] as const;
+  const openers = (["excluded", "uncaptured", "early"] as const).flatMap((name) => [`${name}_out`, `${name}_in`]);
+  const passed = [...openers, "forwarded_out"];
   return [
     ...passed.flatMap((name) => set(`passed_${name}`, "inet_proto . inet_service . mark")),
     ...cutCauses.flatMap((cause) => set(`cut_${cause}`, "inet_proto . inet_service . inet_service")),
@@ -40,6 +41,8 @@ export function accountingChains(): string[] {
     ["excluded", "entering"],
     ["uncaptured", "leaving"],
     ["uncaptured", "entering"],
+    ["early", "leaving"],
+    ["early", "entering"],
   ];
   return [
     ...chain("counted", [`ct mark set ct mark or 0x${countedBit.toString(16)} accept`]),

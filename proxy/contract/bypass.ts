@@ -1,12 +1,14 @@
 // What one network namespace counted past its proxy, as nft lists it and as the daemon reads it. Pure.
 
-/** What a person is told. The first four passed, the last three were cut. */
+/** What a person is told. The first five passed, the last three were cut. */
 export type BypassCause =
   /** A port or CIDR that is excluded from capture. */
   | "excluded"
   /** UDP, which no proxy carries, or another protocol that is not TCP. */
   | "udp"
   | "other"
+  /** TCP that a container opened between its start and its rules. */
+  | "early"
   /** What the container routed for others. */
   | "forwarded"
   /** TCP that no proxy carried: connections older than the rules. */
@@ -83,11 +85,11 @@ export function readBypassCounts(text: string): BypassCounts {
   };
 }
 
-type PassedSet = "excluded" | "uncaptured" | "forwarded";
+type PassedSet = "excluded" | "uncaptured" | "early" | "forwarded";
 type CutCause = "older" | "ipv6" | "refused";
 
 function isPassed(name: string | undefined): name is PassedSet {
-  return name === "excluded" || name === "uncaptured" || name === "forwarded";
+  return name === "excluded" || name === "uncaptured" || name === "early" || name === "forwarded";
 }
 
 function isCut(name: string | undefined): name is CutCause {

@@ -18,6 +18,8 @@ export interface CaptureOptions {
   readonly excludeOutboundCidrs?: readonly string[];
   /** When given, only these (and the mesh's subnet) are captured; everything else is reached directly. */
   readonly includeOutboundCidrs?: readonly string[];
+  /** A job's start, ISO 8601: what it opens before its rules are there is spared. */
+  readonly startedAt?: string;
 }
 
 /** An address, or one with the length of a prefix (192.0.2.7, 10.0.0.0/8, fd00::/8): null; else what is wrong with it. */

@@ -80,6 +80,7 @@ async function start(text: string | null, { lastGood, composeServices = null }: 
     events,
     lastGood: lastGood ?? null,
     knownServices: () => composeServices,
+    jobs: () => new Set(),
     runner,
     hostsCleaned: () => new Set(),
     renewing: state.renewing,

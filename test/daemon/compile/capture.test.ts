@@ -118,6 +118,23 @@ describe("compile", () => {
     expect(result.services.find(({ name }) => name === "api")?.openPorts).toEqual([9000]);
   });
 
+  test("tells the sidecars of jobs and one-offs when they started, and no others", () => {
+    const networks = { networkMode: "shop_default" };
+    const result = compiled({
+      world: worldOf({
+        containers: [
+          { service: "migrate", ...networks },
+          { service: "seed", networkMode: "bridge" },
+          { service: "shell", isOneOff: true, ...networks },
+          { service: "plain", ...networks },
+        ],
+      }),
+      jobs: new Set(["migrate", "seed"]),
+    });
+    const told = result.sidecars.filter(({ options }) => options.startedAt !== undefined);
+    expect(told.map(({ service: one }) => one)).toEqual(["migrate", "shell"]);
+  });
+
   test("warns of labels that are not read with the container's name, and of protection that does not hold", () => {
     const api = service("api", { capture, mtls: "strict" });
     const { diagnostics } = compiled({ world, spec: spec({ services: [api] }) });

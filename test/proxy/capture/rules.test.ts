@@ -25,6 +25,7 @@ describe("nftRules", () => {
         includeOutboundCidrs: ["198.51.100.0/24"],
         isUdpDropped: true,
         isIpv6Captured: true,
+        sparesEarly: true,
       },
     ],
   ])("writes %s.nft", async (name, options) => {

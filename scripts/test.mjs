@@ -6,6 +6,7 @@ import path from "node:path";
 import { foreground } from "./lib/child.mjs";
 import { pinnedNode, root } from "./lib/project.mjs";
 import { explain, step } from "./lib/step.mjs";
+import { testImagesStep } from "./lib/test-images.mjs";
 import { installTestTools } from "./lib/test-tools.mjs";
 import { setUp } from "./setup.mjs";
 
@@ -19,7 +20,10 @@ async function main(argv) {
   rmSync(report, { force: true });
   mkdirSync(path.dirname(report), { recursive: true });
   await setUp({ docker: !isUnit });
-  if (!isUnit) await step("test tools", installTestTools);
+  if (!isUnit) {
+    await step("test tools", installTestTools);
+    await step("test images", testImagesStep);
+  }
   return foreground(pinnedNode(), [
     path.join(root, "node_modules/vitest/vitest.mjs"),
     "run",

@@ -125,6 +125,7 @@ test("tests lie where their source lies", () => {
     "cli",
     "daemon",
     "docker",
+    "foreign",
     "golden",
     "long",
     "proxy",

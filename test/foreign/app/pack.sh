@@ -1,0 +1,3 @@
+# Notes the order on its standard input as packed.
+id=$(cat)
+redis-cli -h cache set "packed:$id" "$id"

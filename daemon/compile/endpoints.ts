@@ -16,7 +16,7 @@ export function endpointsOf(
     return {
       id: container.id,
       startedAt: container.startedAt,
-      isBalanced: container.state === "running" && isHealthy(container) && readySidecars.has(container.id),
+      isBalanced: container.state === "running" && readySidecars.has(container.id),
       workload: container.name,
       version,
       subsets: subsets.of(workload),
@@ -24,24 +24,23 @@ export function endpointsOf(
       aliases: [...new Set(addresses.filter((address) => address !== meshAddress))].sort(),
     };
   });
-  const stopping = new Set(service.workloads.flatMap(({ container: { id, isStopping } }) => (isStopping ? [id] : [])));
-  return stopping.size === 0 ? endpoints : withoutStopping(endpoints, stopping);
+  const avoided = service.workloads.filter(({ container }) => container.isStopping || !isHealthy(container));
+  return avoided.length === 0 ? endpoints : avoiding(endpoints, new Set(avoided.map(({ container: { id } }) => id)));
 }
 
 /**
- * A container that was told to stop finishes what it has and gets nothing new, as long as every call that it could get has
- * another container to go to. Where it is the last one it goes on: it may well answer until it ends.
+ * A container that was told to stop finishes what it has and gets nothing new, and one that is not healthy (yet) gets nothing, as long
+ * as every call that they could get has another container to go to. Where they are the last ones they go on: it may well
+ * answer, and without the mesh it would be called too. (A restarted database is not called healthy before its next probe, by
+ * default 30 s later.)
  */
-function withoutStopping(
-  endpoints: readonly EndpointConfig[],
-  stopping: ReadonlySet<string>,
-): readonly EndpointConfig[] {
-  const staying = endpoints.filter(({ id, isBalanced }) => isBalanced && !stopping.has(id));
+function avoiding(endpoints: readonly EndpointConfig[], avoided: ReadonlySet<string>): readonly EndpointConfig[] {
+  const staying = endpoints.filter(({ id, isBalanced }) => isBalanced && !avoided.has(id));
   const isReplaced = ({ version, subsets }: EndpointConfig) =>
     staying.some((other) => other.version === version) &&
     subsets.every((subset) => staying.some((other) => other.subsets.includes(subset)));
   return endpoints.map((endpoint) =>
-    stopping.has(endpoint.id) && isReplaced(endpoint) ? { ...endpoint, isBalanced: false } : endpoint,
+    avoided.has(endpoint.id) && isReplaced(endpoint) ? { ...endpoint, isBalanced: false } : endpoint,
   );
 }
 
@@ -50,7 +49,7 @@ function isThere({ container, meshAddress }: Workload): boolean {
   return (container.state === "running" || container.state === "paused") && !container.isOneOff && meshAddress !== "";
 }
 
-/** With a health check only `healthy` counts: "starting" is not there yet, and callers get UH with a reason meanwhile. */
+/** With a health check only `healthy` counts: "starting" is not there yet. */
 function isHealthy({ hasHealthcheck, health }: Container): boolean {
   return !hasHealthcheck || health === "healthy";
 }

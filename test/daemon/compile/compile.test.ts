@@ -70,21 +70,25 @@ test("the order in which Docker lists containers and networks does not matter", 
   );
 });
 
-test("every endpoint is a container that runs, is healthy and has a ready sidecar", () => {
+test("every endpoint is a container that runs, has a ready sidecar, and is healthy or has no healthy one for its calls", () => {
   fc.assert(
     fc.property(containers, fc.integer({ min: 1, max: 5 }), (some, nth) => {
       const world = worldOf({ containers: some });
       const ready = new Set(world.containers.filter((_, index) => index % nth === 0).map(({ id }) => id));
       const result = compiled({ world, spec: someSpec, readySidecars: ready });
       const byId = new Map(world.containers.map((container) => [container.id, container]));
+      const isHealthy = (id: string) => byId.get(id)?.hasHealthcheck !== true || byId.get(id)?.health === "healthy";
       for (const { endpoints } of result.proxies.values()) {
-        for (const { id, address } of Object.values(endpoints)
-          .flat()
-          .filter(({ isBalanced }) => isBalanced)) {
-          expect(ready).toContain(id);
-          expect(byId.get(id)).toMatchObject({ state: "running", isOneOff: false, isOptedOut: false });
-          expect(byId.get(id)?.hasHealthcheck !== true || byId.get(id)?.health === "healthy").toBe(true);
-          expect(address).toMatch(/^10\.99\./);
+        for (const balanced of Object.values(endpoints).map((all) => all.filter(({ isBalanced }) => isBalanced))) {
+          const healthy = balanced.filter((one) => isHealthy(one.id));
+          for (const { id, address, version, subsets } of balanced) {
+            const others = healthy.filter((one) => one.version === version);
+            const isNeeded = !subsets.every((subset) => others.some((one) => one.subsets.includes(subset)));
+            expect(isHealthy(id) || others.length === 0 || isNeeded).toBe(true);
+            expect(ready).toContain(id);
+            expect(byId.get(id)).toMatchObject({ state: "running", isOneOff: false, isOptedOut: false });
+            expect(address).toMatch(/^10\.99\./);
+          }
         }
       }
     }),

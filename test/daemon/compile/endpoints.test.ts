@@ -14,8 +14,8 @@ describe("an endpoint is a container that can answer now", () => {
     ["a one-off is none", { isOneOff: true }, false],
     ["one that is not on the mesh's network is none", { isOnMesh: false }, false],
     ["a healthy one is", { hasHealthcheck: true, health: "healthy" }, true],
-    ["an unhealthy one is none", { hasHealthcheck: true, health: "unhealthy" }, false],
-    ["one that has not been checked yet is none", { hasHealthcheck: true, health: "starting" }, false],
+    ["an unhealthy one is, where there is no other", { hasHealthcheck: true, health: "unhealthy" }, true],
+    ["one that has not been checked yet is, too", { hasHealthcheck: true, health: "starting" }, true],
   ])("%s", (_why, options, expected) => {
     const world = worldOf({ containers: [caller, { service: "a", ...options }] });
     expect(endpointIds(compiled({ world }), "a").length === 1).toBe(expected);
@@ -24,6 +24,23 @@ describe("an endpoint is a container that can answer now", () => {
   test("without a ready sidecar it is none", () => {
     const world = worldOf({ containers: [caller, { service: "a" }, { service: "a", number: 2 }] });
     expect(endpointIds(compiled({ world, readySidecars: new Set(["shop-a-2-id"]) }), "a")).toEqual(["shop-a-2"]);
+  });
+});
+
+describe("a container that is not healthy", () => {
+  const a = (number: number, health: ContainerOptions["health"], more: Partial<ContainerOptions> = {}) =>
+    ({ service: "a", number, hasHealthcheck: true, ...(health === undefined ? {} : { health }), ...more }) as const;
+
+  test.each<[string, ContainerOptions[], string[]]>([
+    ["gets nothing where another is healthy", [a(1, "starting"), a(2, "healthy")], ["shop-a-2"]],
+    ["is called where none is healthy", [a(1, "starting"), a(2, "unhealthy")], ["shop-a-1", "shop-a-2"]],
+    [
+      "is no other for one that stops",
+      [a(1, "healthy", { isStopping: true }), a(2, "starting")],
+      ["shop-a-1", "shop-a-2"],
+    ],
+  ])("%s", (_why, containers, expected) => {
+    expect(endpointIds(compiled({ world: worldOf({ containers: [caller, ...containers] }) }), "a")).toEqual(expected);
   });
 });
 

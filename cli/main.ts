@@ -97,6 +97,7 @@ function addLifecycle(program: Command): void {
     .argument("[file]", "to save to, or to load from")
     .option("--demo", "the images of the sample shop, too")
     .option("--base <image>", "build on this image, with Node 22 or later and Debian's packages")
+    .option("--ca <file>", "certificates that the build trusts, too (default: DEVMESH_CA, else NODE_EXTRA_CA_CERTS)")
     .action(async (action: ImageAction, file: string | undefined, _flags: unknown, command: Command) => {
       const { image } = await import("./commands/image.ts");
       result.exitCode = await image(contextOf(command), command.opts(), { action, file });

@@ -5,9 +5,9 @@ ARG BASE=node:24-bookworm-slim
 FROM ${BASE}
 
 # nftables: capture and guard. socat: the daemon's bridge from `docker exec` to the control socket.
-RUN apt-get update \
- && apt-get install -y --no-install-recommends nftables socat \
- && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/apt/archives/*.deb /var/log/*.log /var/log/apt
+COPY apt-install.sh /build/
+COPY network/ /build/network/
+RUN sh /build/apt-install.sh nftables socat
 
 LABEL dev.devmesh.image="proxy" \
       org.opencontainers.image.title="devmesh proxy" \

@@ -2,9 +2,9 @@
 # On the base of the other images, which is Debian with Node: one image less to pull.
 ARG BASE=node:24-bookworm-slim
 FROM ${BASE}
-RUN apt-get update \
- && apt-get install -y --no-install-recommends redis-server \
- && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/apt/archives/*.deb /var/log/*.log /var/log/apt
+COPY apt-install.sh /build/
+COPY network/ /build/network/
+RUN sh /build/apt-install.sh redis-server
 LABEL dev.devmesh.image="redis"
 USER redis
 EXPOSE 6379

@@ -14,6 +14,7 @@ export interface ImageFlags {
   /** Of the sample shop, too. */
   readonly demo?: boolean;
   readonly base?: string;
+  readonly ca?: string;
 }
 
 export async function image(
@@ -40,11 +41,12 @@ interface Building extends Pick<CommandContext, "output" | "env"> {
   readonly steps: Steps;
   /** Null: the usual one. */
   readonly base: string | null;
+  readonly ca?: string | undefined;
 }
 
 /** Says what is built, and how long it took; what is there is passed over in silence. */
 export async function buildMissing(
-  { output, env, steps, base }: Building,
+  { output, env, steps, base, ca }: Building,
   names: readonly ImageName[],
 ): Promise<{ readonly recipes: readonly Recipe[]; readonly built: readonly ImageName[] }> {
   const built: ImageName[] = [];
@@ -53,7 +55,7 @@ export async function buildMissing(
     built.push(name);
     steps.done(`image ${tag} built`);
   };
-  return { recipes: await buildImages(names, { env, base, onStart, onBuilt }), built };
+  return { recipes: await buildImages(names, { env, base, ca, onStart, onBuilt }), built };
 }
 
 async function build(
@@ -62,7 +64,7 @@ async function build(
   flags: ImageFlags,
 ): Promise<readonly Recipe[]> {
   const steps = new Steps(output);
-  const { recipes, built } = await buildMissing({ output, env, steps, base: flags.base ?? null }, names);
+  const { recipes, built } = await buildMissing({ output, env, steps, base: flags.base ?? null, ca: flags.ca }, names);
   for (const { name, tag } of recipes) if (!built.includes(name)) steps.done(`${tag} is there`);
   const current = new Set(imageNames.map((name) => recipeOf(name).tag));
   const removed = await removeFormerImages(current, env);

@@ -2,6 +2,7 @@
 import { Problem } from "../../daemon/api/problem.ts";
 import { packageFolder } from "../package-folder.ts";
 import { version } from "../version.ts";
+import { buildNetwork } from "./build-network.ts";
 import { docker, hasImage, lastLines, unreachable } from "./docker.ts";
 import { type ImageName, type Recipe, recipeOf, usualBase } from "./recipe.ts";
 import { tarOf } from "./tar.ts";
@@ -10,6 +11,8 @@ export interface BuildOptions {
   readonly env: NodeJS.ProcessEnv;
   /** What the images start from; null: the usual one. The tag is the same. */
   readonly base: string | null;
+  /** File of certificates that the build trusts, too. */
+  readonly ca?: string | undefined;
   onStart(recipe: Recipe): void;
   onBuilt(recipe: Recipe): void;
 }
@@ -30,7 +33,8 @@ export async function buildImages(names: readonly ImageName[], options: BuildOpt
   return recipes;
 }
 
-async function build({ name, tag, files }: Recipe, { env, base: given }: BuildOptions): Promise<void> {
+async function build({ name, tag, files }: Recipe, { env, base: given, ca }: BuildOptions): Promise<void> {
+  const network = buildNetwork(env, ca);
   const base = given ?? usualBase();
   const labels = { [homeLabel]: packageFolder, [versionLabel]: version };
   const { code, output } = await docker({
@@ -38,10 +42,11 @@ async function build({ name, tag, files }: Recipe, { env, base: given }: BuildOp
       "build",
       ...["--build-arg", `BASE=${base}`],
       ...Object.entries(labels).flatMap(([label, value]) => ["--label", `${label}=${value}`]),
+      ...network.args,
       ...["-t", tag, "-"],
     ],
-    env,
-    input: tarOf(files),
+    env: network.env,
+    input: tarOf([...files, ...network.files]),
   });
   if (code === 0) return;
   if (/cannot connect to the docker daemon|permission denied.*docker/i.test(output)) throw unreachable(output);
@@ -52,7 +57,8 @@ async function build({ name, tag, files }: Recipe, { env, base: given }: BuildOp
 }
 
 const buildHint =
-  "behind a proxy set HTTP_PROXY and HTTPS_PROXY; or bring the image from another machine: devmesh image save, devmesh image load";
+  "behind a proxy set HTTP_PROXY and HTTPS_PROXY, and --ca FILE where it intercepts; or bring the image from another machine: " +
+  "devmesh image save, devmesh image load";
 
 function baseHint(base: string): string {
   return (

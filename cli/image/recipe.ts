@@ -20,6 +20,7 @@ export interface Recipe {
 const publishedBase = "node:24-bookworm-slim";
 
 const distFolder = join(packageFolder, "dist");
+const composeFolder = join(packageFolder, "compose");
 
 /** The image that ours are built on unless the command says otherwise. */
 export function usualBase(): string {
@@ -35,7 +36,7 @@ export function usualBase(): string {
 
 /** Throws Problem DM0403 where a part of the image is missing: a clone that was never built. */
 export function recipeOf(name: ImageName): Recipe {
-  const files = [dockerfileOf(name), ...contentOf(name)];
+  const files = [entry("Dockerfile", partOf(join(composeFolder, `${name}.Dockerfile`))), ...contentOf(name)];
   const sum = createHash("sha256").update(`${usualBase()}\n`);
   // One tag for every platform: of the native parts only their version counts.
   const counted = files.filter((file) => !file.name.endsWith(".node"));
@@ -47,11 +48,11 @@ export function recipeOf(name: ImageName): Recipe {
 function contentOf(name: ImageName): readonly TarEntry[] {
   switch (name) {
     case "proxy":
-      return [entry("proxy.mjs", partOf(join(distFolder, "proxy.mjs"))), ...nativeParts()];
+      return [aptInstall(), entry("proxy.mjs", partOf(join(distFolder, "proxy.mjs"))), ...nativeParts()];
     case "shop":
       return shopSources();
     case "redis":
-      return [];
+      return [aptInstall()];
     default:
       return name satisfies never;
   }
@@ -76,8 +77,8 @@ function shopSources(): TarEntry[] {
     .map((name) => entry(`shop/${name}`, readFileSync(join(folder, name))));
 }
 
-function dockerfileOf(name: ImageName): TarEntry {
-  return entry("Dockerfile", partOf(join(packageFolder, "compose", `${name}.Dockerfile`)));
+function aptInstall(): TarEntry {
+  return entry("apt-install.sh", partOf(join(composeFolder, "apt-install.sh")));
 }
 
 function partOf(path: string): Buffer {

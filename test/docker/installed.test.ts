@@ -3,9 +3,10 @@ import { execFile } from "node:child_process";
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { StatusView } from "../../daemon/api/view.ts";
 import { InstalledPackage } from "../support/installed-package.ts";
+import { InterceptingProxy } from "../support/intercepting-proxy.ts";
 import { builtImages } from "../support/shop-project.ts";
 
 const run = promisify(execFile);
@@ -139,4 +140,33 @@ test("the image travels as a file, and a file of another version changes nothing
   expect(other.stderr).toMatch(/holds devmesh\/proxy:\w+ of devmesh [\d.]+; devmesh [\d.]+ needs devmesh\/proxy:\w+/);
   await expect(docker("image", "inspect", state.tag)).rejects.toThrow("No such image");
   rmSync(path.join(state.folder, "proxy.tar"));
+  writeFileSync(path.join(installed().folder, "dist/images.json"), JSON.stringify({ base }));
+});
+
+test("a build behind a proxy that intercepts TLS trusts what it is told to, and keeps none of it", async () => {
+  const sources = await docker(
+    "run",
+    "--rm",
+    "--entrypoint",
+    "sh",
+    base,
+    "-c",
+    "cat /etc/apt/sources.list* /etc/apt/sources.list.d/* 2>/dev/null || true",
+  );
+  const upstream = /https?:\/\/[^/\s]+/.exec(sources)?.[0] ?? expect.unreachable(`no mirror in ${sources}`);
+  // Nobody but the proxy knows this host.
+  const proxy = await InterceptingProxy.listen({ host: "mirror.test", upstream });
+  onTestFinished(() => proxy.close());
+  const folder = installed().makeFolder("certificates", { "ca.pem": proxy.authority });
+  Object.assign(installed().env, { HTTPS_PROXY: proxy.url, DEVMESH_DEBIAN_MIRROR: "https://mirror.test/debian" });
+  const { code, stderr, ms } = await devmesh("image", "build", "--ca", path.join(folder, "ca.pem"));
+  expect(code, stderr).toBe(0);
+  console.log(`a build through the proxy: ${Math.round(ms)} ms, ${proxy.paths.length} requests`);
+  expect(stderr).toContain(`image ${state.tag} built`);
+  expect(proxy.paths.some((asked) => /\/pool\/.*nftables.*\.deb$/.test(asked))).toBe(true);
+  const history = await docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", state.tag);
+  expect(history).not.toContain(proxy.url);
+  const left = "ls -d /build /var/lib/apt/lists/* 2>/dev/null; grep -rl mirror.test /etc/apt; env";
+  const found = await docker("run", "--rm", "--entrypoint", "sh", state.tag, "-c", left).catch(String);
+  expect(found).not.toMatch(/build|lists|mirror\.test|proxy=/i);
 });

@@ -125,9 +125,10 @@ function addViews(program: Command): void {
     .command("status")
     .alias("ps")
     .description("services, versions, sidecars, traffic, problems; exit code 7 when not healthy")
+    .option("--fail-on-bypass", "exit code 7 when bytes went past the mesh, or when not everything was counted")
     .action(async (_flags: unknown, command: Command) => {
       const { status } = await import("./commands/status.ts");
-      result.exitCode = await status(contextOf(command));
+      result.exitCode = await status(contextOf(command), command.opts());
     });
   program
     .command("logs [service]")

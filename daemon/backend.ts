@@ -45,6 +45,10 @@ export class Backend implements ApiBackend {
     return this.#open.status();
   }
 
+  async recount(withinMs: number): Promise<StatusView> {
+    return await this.#open.recount(withinMs);
+  }
+
   missing(): readonly string[] {
     return this.#open.missing();
   }

@@ -22,7 +22,16 @@ export async function openForDown(parts: DaemonParts): Promise<OpenedMesh> {
     parts.onRemoved();
   };
   backend.open(
-    { status: refuse, missing: refuse, logs: refuse, reload: refuse, renew: refuse, metrics: refuse, down },
+    {
+      status: refuse,
+      recount: refuse,
+      missing: refuse,
+      logs: refuse,
+      reload: refuse,
+      renew: refuse,
+      metrics: refuse,
+      down,
+    },
     "ending",
   );
   return {

@@ -2,6 +2,7 @@
 
 import { Problem } from "./api/problem.ts";
 import type { MeshBackend } from "./backend.ts";
+import type { BypassReading } from "./bypass-watch.ts";
 import type { Applied } from "./control-plane.ts";
 import { removeMesh } from "./docker-parts.ts";
 import type { DaemonParts } from "./main.ts";
@@ -41,13 +42,13 @@ export function meshBackend(
   quiesce: () => Promise<void>,
 ): MeshBackend {
   const { options } = parts;
-  const { docker, identity, world, plane, loop, telemetry, fleet, runner, source, events } = mesh;
+  const { docker, identity, world, plane, loop, telemetry, fleet, runner, source, events, bypass } = mesh;
   const startedAtMs = Date.now() - performance.now();
   const applied = (): Applied => {
     if (plane.applied === null) throw new Problem("DM0201", "the daemon is starting", "try again in a moment");
     return plane.applied;
   };
-  const input = (): StatusInput => ({
+  const input = (reading: BypassReading = bypass.view()): StatusInput => ({
     mesh: identity.mesh,
     project: options.project,
     version: options.version,
@@ -71,6 +72,7 @@ export function meshBackend(
       ...unwritten(parts),
       ...wrongClock(docker.engine.now() - Date.now()),
     ],
+    bypass: reading,
   });
   const logs: ServiceLogsDeps = {
     engine: docker.engine,
@@ -85,6 +87,7 @@ export function meshBackend(
       fleet.statuses().map(({ own, isReady, isSynced }) => {
         return { workload: own.name, kind: own.kind, isReady, isSynced, counters: telemetry.counters(own.id) };
       }),
+    bypass: () => bypass.view(),
     daemon: () => ({
       revision: plane.applied?.revision ?? 0,
       reloads: loop.rounds,
@@ -94,6 +97,7 @@ export function meshBackend(
   });
   return {
     status: () => buildStatus(input()),
+    recount: async (withinMs) => buildStatus(input(await bypass.recount(withinMs))),
     missing: () => [...notReady(input()), ...mesh.renewals.missing],
     logs: (query, signal) => serviceLogs(logs, query, signal),
     reload: async () => {

@@ -1,4 +1,5 @@
 // The parts of a running mesh, connected to each other; nothing runs before the first signal.
+import type { BypassWatch } from "./bypass-watch.ts";
 import { type Authority, openAuthority } from "./ca/authority.ts";
 import type { Closers } from "./closers.ts";
 import { ControlPlane } from "./control-plane.ts";
@@ -12,6 +13,7 @@ import { createEventLog, type EventLog } from "./event-log.ts";
 import { ReloadLoop } from "./loop.ts";
 import type { DaemonParts } from "./main.ts";
 import { MetricsDoor } from "./metrics-door.ts";
+import { openBypassWatch } from "./open-bypass-watch.ts";
 import { type Epochs, openEpochs } from "./push/epochs.ts";
 import { Fleet, servingKey } from "./push/fleet.ts";
 import { Renewals } from "./renewals.ts";
@@ -42,6 +44,7 @@ export interface MeshParts extends MeshGround {
   readonly telemetry: Telemetry;
   readonly events: EventLog;
   readonly renewals: Renewals;
+  readonly bypass: BypassWatch;
 }
 
 export async function connectParts(parts: DaemonParts, ground: MeshGround, closers: Closers): Promise<MeshParts> {
@@ -62,7 +65,10 @@ export async function connectParts(parts: DaemonParts, ground: MeshGround, close
   closers.add(() => fleet.close());
   const shared = { ...docker, identity, image: options.image, log, world, random: Math.random };
   const now = (): number => performance.now();
-  const runner = new ActionRunner({ ...shared, now, onSettled: () => loop.signal() });
+  const bypass = openBypassWatch(ground, { applied: () => plane.applied, onChange: () => backend.changed() });
+  closers.add(() => bypass.close());
+  const beforeRemoval = (ownId: string): Promise<void> => bypass.readBeforeRemoval(ownId);
+  const runner = new ActionRunner({ ...shared, now, beforeRemoval, onSettled: () => loop.signal() });
   closers.add(() => runner.close());
   const renewals: Renewals = new Renewals({
     outdated: () => outdatedProxies(world.snapshot(), options.image, fleet.incompatible()),
@@ -100,6 +106,7 @@ export async function connectParts(parts: DaemonParts, ground: MeshGround, close
       const ids = new Set(world.snapshot().containers.map(({ id }) => id));
       const cleaned = [...hostsCleaned()].filter((key) => ids.has(key.slice(0, key.indexOf("@"))));
       adoption.update({ serving: new Set(serving.map(({ own }) => servingKey(own))), hostsCleaned: new Set(cleaned) });
+      bypass.learn();
       backend.changed();
     },
   });
@@ -109,7 +116,7 @@ export async function connectParts(parts: DaemonParts, ground: MeshGround, close
     onError: (error) => log.error({ err: error }, "a round of the reload loop failed"),
   });
   closers.add(() => loop.close());
-  return { ...ground, fleet, plane, runner, loop, telemetry, events, renewals };
+  return { ...ground, fleet, plane, runner, loop, telemetry, events, renewals, bypass };
 }
 
 /** Sidecars first, since a gateway has to let go of its port before its successor can have it. */

@@ -98,6 +98,7 @@ async function open(parts: DaemonParts, closers: Closers): Promise<void> {
     await gate.close();
     await quiesce(mesh);
   };
+  mesh.bypass.start();
   backend.open(meshBackend(parts, { ...mesh, held: () => gate.held }, down));
 }
 
@@ -172,9 +173,10 @@ function openGate({ docker, world, plane, loop, runner, fleet }: MeshParts, log:
   });
 }
 
-async function quiesce({ plane, loop, runner, fleet, renewals }: MeshParts): Promise<void> {
+async function quiesce({ plane, loop, runner, fleet, renewals, bypass }: MeshParts): Promise<void> {
   plane.setPlanning(false);
   renewals.close();
+  await bypass.close();
   await loop.close();
   await runner.close();
   fleet.close();

@@ -1,5 +1,6 @@
 // The one picture of the mesh, from what Docker, the fleet, the file and the traffic say. Pure.
-import { outdatedReason, type ServiceView, type StatusView, type WorkloadView } from "./api/view.ts";
+import { type BypassView, outdatedReason, type ServiceView, type StatusView, type WorkloadView } from "./api/view.ts";
+import type { BypassReading } from "./bypass-watch.ts";
 import type { CompiledService } from "./compile/compile.ts";
 import type { CompiledGateway } from "./compile/gateways.ts";
 import type { Applied } from "./control-plane.ts";
@@ -36,6 +37,7 @@ export interface StatusInput {
   readonly troubles: readonly string[];
   /** Of this version's proxies. */
   readonly image: string;
+  readonly bypass: BypassReading;
 }
 
 export function buildStatus(input: StatusInput): StatusView {
@@ -66,9 +68,33 @@ export function buildStatus(input: StatusInput): StatusView {
     unmeshed: compiled.unmeshed.map(({ container, service, reason }) => ({ container, service, reason })),
     troubles: input.troubles,
     edges: traffic.edges(now),
+    bypass: bypassView(input),
     totals: ratesView(totals),
     mtlsRatio: totals.mtlsRatio,
     events: input.events.list(),
+  };
+}
+
+/** A container that shares another's network is counted with that one, and one without a network has nothing to count. */
+function bypassView({ bypass, applied, world }: StatusInput): BypassView {
+  const passed = bypass.edges.filter(({ verdict }) => verdict === "passed");
+  const running = new Map(world.containers.map((container) => [container.id, container]));
+  const counted = new Set(applied.compiled.sidecars.map(({ containerId }) => containerId));
+  return {
+    bytes: passed.reduce((sum, { bytes }) => sum + bytes, 0),
+    connections: passed.reduce((sum, { connections }) => sum + connections, 0),
+    edges: bypass.edges,
+    isComplete: bypass.isComplete,
+    unread: bypass.unread,
+    uncovered: applied.compiled.unmeshed.flatMap(
+      ({ containerId, container, service, reason, sharesWith, isChosen }) => {
+        const { state, networkMode } = running.get(containerId) ?? { state: "exited", networkMode: "none" };
+        const isQuiet = (state !== "running" && state !== "paused") || networkMode === "none";
+        return isQuiet || (sharesWith !== null && counted.has(sharesWith))
+          ? []
+          : [{ container, service, reason, isChosen }];
+      },
+    ),
   };
 }
 
@@ -77,7 +103,7 @@ const listensWithinMs = 10_000;
 
 /** Sidecars and gateways that are wanted but do not serve the newest config, each with its reason. */
 export function notReady(
-  input: Omit<StatusInput, "traffic" | "now" | "events" | "troubles" | "image">,
+  input: Omit<StatusInput, "traffic" | "now" | "events" | "bypass" | "troubles" | "image">,
 ): readonly string[] {
   const { applied, world } = input;
   const missing: string[] = [];

@@ -1,6 +1,7 @@
 // The live screen: blessed shows the lines that the views make, nothing more.
 import type { StatusView } from "../../daemon/api/view.ts";
-import { type Line, statusLines } from "./status-view.ts";
+import type { Line } from "./line.ts";
+import { statusLines } from "./status-view.ts";
 
 /** At most ten frames a second, and only when something changed. */
 const frameEveryMs = 100;

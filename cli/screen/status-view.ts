@@ -1,14 +1,9 @@
 // The mesh's state as lines of text: what `status` prints and the live screen shows. Pure.
 import type { EdgeView, ServiceView, StatusView, WorkloadView } from "../../daemon/api/view.ts";
 import { formatDiagnostic } from "../../daemon/spec/diagnostic.ts";
-import { type Column, foldedLines, printable, tableLines } from "./table.ts";
-
-export interface Line {
-  readonly text: string;
-  readonly tone: "plain" | "title" | "good" | "bad" | "warn" | "faint";
-}
-
-const line = (text: string, tone: Line["tone"] = "plain"): Line => ({ text: printable(text), tone });
+import { bypassLines } from "./bypass-lines.ts";
+import { type Line, line } from "./line.ts";
+import { type Column, foldedLines, tableLines } from "./table.ts";
 
 export interface ViewSize {
   readonly columns: number;
@@ -157,6 +152,7 @@ function otherLines(view: StatusView, nowMs: number): Line[] {
   const lastErrors = view.services.filter((service) => service.lastError !== null);
   const lines = [
     ...view.troubles.map((text) => line(text, "bad")),
+    ...bypassLines(view),
     ...open.map((service) =>
       line(`open to the host: ${service.name} on published port ${service.openPorts.join(", ")}`, "faint"),
     ),

@@ -14,7 +14,8 @@ const lineBytesMax = 16 * 1024 * 1024;
 /** Every method throws Problem: DM0201 when nothing listens or nothing answers in time, else what the daemon says. */
 export interface ApiClient {
   ping(timeoutMs?: number): Promise<Ping>;
-  status(): Promise<StatusView>;
+  /** `recountMs`: how long what went past the proxies may be counted anew before the answer; else it is as last counted. */
+  status(options?: { readonly recountMs?: number }): Promise<StatusView>;
   /** The status now and after each change, at most four a second. */
   stream(signal?: AbortSignal): AsyncIterable<StatusView>;
   /** Until all wanted sidecars and gateways are ready and in sync. Throws DM0301 with what is missing. */
@@ -41,7 +42,10 @@ export function connectApi(socketPath: string): ApiClient {
   const json = async <T>(call: Call): Promise<T> => JSON.parse(await textOf(await send(call))) as T;
   return {
     ping: (timeoutMs = pingTimeoutMs) => json<Ping>({ path: "/v1/ping", timeoutMs }),
-    status: () => json<StatusView>({ path: "/v1/status" }),
+    status: ({ recountMs } = {}) =>
+      recountMs === undefined
+        ? json<StatusView>({ path: "/v1/status" })
+        : json<StatusView>({ path: `/v1/status?recountMs=${recountMs}`, timeoutMs: recountMs + callTimeoutMs }),
     stream: (signal) => lines<StatusView>(send, { path: "/v1/stream", signal }),
     wait: (timeoutMs, signal) =>
       json<StatusView>({ path: `/v1/wait?timeoutMs=${timeoutMs}`, timeoutMs: timeoutMs + callTimeoutMs, signal }),

@@ -27,6 +27,8 @@ export const problemCodes = {
   DM0403: "failure", // image missing and it cannot be made
   DM0404: "failure", // compose failed
   DM0405: "failure", // another folder runs a mesh of this name
+  DM0501: "checkFailed", // bytes went past the mesh
+  DM0502: "checkFailed", // nobody knows whether bytes went past the mesh
 } as const satisfies Record<string, keyof typeof exitCodes>;
 
 export type ProblemCode = keyof typeof problemCodes;

@@ -13,11 +13,14 @@ const bodyBytesMax = 64 * 1024;
 /** The stream shows at most this often. */
 const streamEveryMs = 250;
 const waitMsMax = 3_600_000;
+const recountMsMax = 60_000;
 
 /** What the API shows and does; the daemon wires it. */
 export interface ApiBackend {
   ping(): Ping;
   status(): StatusView;
+  /** The same after all has been counted anew that sidecars count; within `withinMs`, and it says what is missing then. */
+  recount(withinMs: number): Promise<StatusView>;
   /** Something that `status` shows may have changed. Returns how to stop listening. */
   onChange(listener: () => void): () => void;
   /** Sidecars and gateways that are wanted but not ready, or not in sync, with the reason; empty when all is there. */
@@ -90,7 +93,7 @@ export class ApiServer implements AsyncDisposable {
       case "GET /v1/ping":
         return json(response, 200, backend.ping());
       case "GET /v1/status":
-        return json(response, 200, backend.status());
+        return json(response, 200, await this.#status(query.get("recountMs")));
       case "GET /v1/stream":
         return this.#stream(response);
       case "GET /v1/wait":
@@ -113,6 +116,14 @@ export class ApiServer implements AsyncDisposable {
       default:
         return json(response, 404, { code: "DM0002", message: `the API has no ${route}`, hint: "" });
     }
+  }
+
+  async #status(recountMs: string | null): Promise<StatusView> {
+    const { backend } = this.#options;
+    if (recountMs === null) return backend.status();
+    const withinMs = Number(recountMs);
+    if (!(withinMs >= 0 && withinMs <= recountMsMax)) throw new Problem("DM0002", "recountMs is not a time");
+    return await backend.recount(withinMs);
   }
 
   /** The status now and after each change, never more often than four times a second. */

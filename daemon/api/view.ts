@@ -22,6 +22,8 @@ export interface StatusView {
   /** What is wrong around the daemon, with what to do about it: traffic flows, but it should be mended. */
   readonly troubles: readonly string[];
   readonly edges: readonly EdgeView[];
+  /** What went past the proxies. Absent: a daemon of before there was this. */
+  readonly bypass?: BypassView | undefined;
   readonly totals: {
     readonly rps: number;
     readonly errorRatio: number;
@@ -106,4 +108,45 @@ export interface EdgeView {
   /** Since the daemon started. */
   readonly requests: number;
   readonly errors: number;
+}
+
+/** Since the daemon started, and before that as far as the running containers' own counters reach back. */
+export interface BypassView {
+  /** Bytes of IP packets, headers included, that passed; what was cut and DNS to a server outside are not among them. */
+  readonly bytes: number;
+  readonly connections: number;
+  /** By service, cause and port, the most bytes first. */
+  readonly edges: readonly BypassEdgeView[];
+  /** True when every sidecar was read for this answer: then what is listed is all that the mesh's containers did. */
+  readonly isComplete: boolean;
+  /** Containers in the mesh that could not be counted for, and why. */
+  readonly unread: readonly { readonly container: string; readonly reason: string }[];
+  /** Containers of the project that run without a sidecar: what they exchange among themselves nobody sees. */
+  readonly uncovered: readonly UncoveredView[];
+}
+
+export interface BypassEdgeView {
+  /** A service, or `outside`, `host` (an address of the machine), `multicast`, `unknown`. */
+  readonly from: string;
+  readonly to: string;
+  /**
+   * Passed: `excluded` (port or CIDR), `udp`, `other` (neither TCP nor UDP), `early` (a job's, older than its sidecar), `forwarded` (routed for others), `overflow` (more peers
+   * than are told apart). Cut: `older` (than the rules), `ipv6` (no listener), `refused` (UDP under restricted egress).
+   */
+  readonly cause: string;
+  /** `resolver`: UDP to port 53 outside, where Docker's resolver asks on the container's behalf. */
+  readonly verdict: "passed" | "cut" | "resolver";
+  readonly protocol: string;
+  /** Of the side that was called; 0: none. */
+  readonly port: number;
+  readonly bytes: number;
+  readonly connections: number;
+}
+
+export interface UncoveredView {
+  readonly container: string;
+  readonly service: string;
+  readonly reason: string;
+  /** Somebody wrote that it stays out: mesh: false, or a label. */
+  readonly isChosen: boolean;
 }

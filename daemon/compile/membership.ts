@@ -32,6 +32,8 @@ export function isUsableName(name: string): boolean {
 export interface Exclusion {
   readonly reason: string;
   readonly sharesWith: string | null;
+  /** Somebody wrote that it stays out. */
+  readonly isChosen: boolean;
 }
 
 /** Of the two labels that say whether a container gets a sidecar, the one that counts: ours where both are there. */
@@ -43,16 +45,16 @@ export function injectLabelOf({ labels }: Container): string {
 /** Why a member gets no sidecar, or null. */
 export function exclusionOf(container: Container, spec: ServiceSpec | null, world: World): Exclusion | null {
   const { networkMode } = container;
-  const alone = (reason: string): Exclusion => ({ reason, sharesWith: null });
-  if (spec?.isMeshed === false) return alone(`mesh: false for ${spec.name} in ${spec.origin.file}`);
-  if (container.isOptedOut) return alone(`label ${injectLabelOf(container)}=false`);
+  const alone = (reason: string, isChosen = false): Exclusion => ({ reason, sharesWith: null, isChosen });
+  if (spec?.isMeshed === false) return alone(`mesh: false for ${spec.name} in ${spec.origin.file}`, true);
+  if (container.isOptedOut) return alone(`label ${injectLabelOf(container)}=false`, true);
   if (networkMode === "host") return alone("network_mode host: it has no network of its own to put a sidecar into");
   if (networkMode === "none") return alone("network_mode none: it has no network");
   if (networkMode.startsWith("container:")) {
     const key = networkMode.slice("container:".length);
     const owner = world.containers.find(({ id, name }) => id === key || name === key);
     const reason = `it shares the network of ${owner?.name ?? key}: its traffic is that one's`;
-    return { reason, sharesWith: owner?.id ?? null };
+    return { reason, sharesWith: owner?.id ?? null, isChosen: false };
   }
   return null;
 }

@@ -43,6 +43,8 @@ export interface Unmeshed {
   readonly reason: string;
   /** Id of the container whose network namespace, and so whose sidecar, it shares. */
   readonly sharesWith: string | null;
+  /** Somebody wrote that it stays out. */
+  readonly isChosen: boolean;
 }
 
 export interface ServiceVersion {

@@ -27,7 +27,11 @@ export function catalogOf(input: CatalogInput): Catalog {
     const place = placeOf(container, native);
     const exclusion = isUsableName(place.service)
       ? exclusionOf(container, specs.get(place.service) ?? null, input.world)
-      : { reason: `"${place.service}" cannot be a service's name: use letters, digits, - and _`, sharesWith: null };
+      : {
+          reason: `"${place.service}" cannot be a service's name: use letters, digits, - and _`,
+          sharesWith: null,
+          isChosen: false,
+        };
     const capture = captureOf(container.labels, specs.get(place.service)?.capture ?? null);
     if (exclusion === null) workloads.push(workloadOf({ container, place, capture }, input));
     else unmeshed.push({ containerId: container.id, container: container.name, service: place.service, ...exclusion });

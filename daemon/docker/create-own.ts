@@ -11,6 +11,8 @@ export interface PerformContext extends SpecContext {
   readonly engine: Engine;
   /** IPv4 CIDRs of networks that compose makes later. */
   readonly reservedSubnets?: readonly string[];
+  /** Before a container of ours is removed: what it alone can tell. */
+  readonly beforeRemoval?: (ownId: string) => Promise<void>;
 }
 
 /** A container of ours that has the name already is one that an earlier attempt left: it is replaced. */

@@ -31,6 +31,7 @@ export async function performAction(context: PerformContext, action: Action): Pr
       await startOwn(engine, action.ownId, action.key);
       return [action.ownId];
     case "remove-own":
+      await context.beforeRemoval?.(action.ownId);
       if (action.graceMs > 0) await terminateContainer(engine, action.ownId, action.graceMs);
       await removeContainer(engine, action.ownId);
       return [action.ownId];

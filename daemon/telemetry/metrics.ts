@@ -1,6 +1,7 @@
 // The Prometheus side: Istio's metric names and labels from the ledger, and devmesh's own about its proxies and itself.
 import { Registry } from "prom-client";
 import { durationBucketsMs, type Edge, type ProxyCounters } from "../../proxy/contract/report.ts";
+import type { BypassEdge } from "./bypass-ledger.ts";
 import { type HttpTotal, type Ledger, requestsOf, type TcpTotal } from "./ledger.ts";
 
 type Labels = Readonly<Record<string, string>>;
@@ -22,6 +23,7 @@ export interface MetricsSource {
   readonly ledger: Ledger;
   readonly mesh: string;
   proxies(): readonly ProxyHealth[];
+  bypass(): { readonly edges: readonly BypassEdge[]; readonly unread: readonly unknown[] };
   daemon(): {
     readonly revision: number;
     readonly reloads: number;
@@ -40,6 +42,7 @@ export function meshRegistry(source: MetricsSource): Registry {
   };
   addHttp(add, source);
   addTcp(add, source);
+  addBypass(add, source);
   addOwn(add, source);
   return registry;
 }
@@ -98,6 +101,21 @@ function addTcp(add: Add, { ledger, mesh }: MetricsSource): void {
   counter("istio_tcp_connections_closed_total", "Connections closed.", ({ counts }) => counts.closed);
   counter("istio_tcp_sent_bytes_total", "Bytes sent to the caller.", ({ counts }) => counts.sentBytes);
   counter("istio_tcp_received_bytes_total", "Bytes received from the caller.", ({ counts }) => counts.receivedBytes);
+}
+
+function addBypass(add: Add, { bypass }: MetricsSource): void {
+  const counter = (name: string, help: string, read: (edge: BypassEdge) => number): void =>
+    add(name, "counter", help, () =>
+      bypass().edges.map((edge) => {
+        const { from: source, to: destination, cause, verdict, protocol, port } = edge;
+        return { labels: { source, destination, cause, verdict, protocol, port: String(port) }, value: read(edge) };
+      }),
+    );
+  counter("devmesh_bypass_bytes_total", "Bytes that no proxy carried: passed, or cut.", ({ bytes }) => bytes);
+  counter("devmesh_bypass_connections_total", "Connections that no proxy carried.", ({ connections }) => connections);
+  add("devmesh_bypass_unread", "gauge", "Containers whose bypass could not be counted.", () => [
+    { labels: {}, value: bypass().unread.length },
+  ]);
 }
 
 function addOwn(add: Add, source: MetricsSource): void {

@@ -49,6 +49,9 @@ export const bypassCommand: readonly string[] = [
   "list tables inet; list sets table inet devmesh; list counters table inet devmesh",
 ];
 
+/** Twelve full sets and what is around them have some 1.5 MB. */
+export const bypassBytesMax = 4 * 1024 * 1024;
+
 /** Set in the mark of a connection that was counted before. */
 export const countedBit = 0x10000;
 /** Of sets whose elements are counted; others hold what the user excludes. */

@@ -117,6 +117,7 @@ async function start(text: string | null, { lastGood, composeServices = null }: 
       events,
       troubles: [],
       image: "devmesh/proxy:test",
+      bypass: { edges: [], isComplete: true, unread: [] },
     };
   };
   return { file, folder, plane, fleet, state, peers, events, input };

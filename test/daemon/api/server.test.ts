@@ -38,6 +38,7 @@ async function start(change: Partial<ApiBackend> = {}) {
   const backend: ApiBackend = {
     ping: () => ({ pid: 7, version: "0.1.0", mesh: "shop" }),
     status: () => view(state.revision),
+    recount: async (withinMs) => ({ ...view(state.revision), project: `counted within ${withinMs}` }),
     onChange: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -84,6 +85,8 @@ test("the socket is the user's alone, and the calls answer", async () => {
   expect((await stat(socket)).mode & 0o777).toBe(0o600);
   expect(await client.ping()).toEqual({ pid: 7, version: "0.1.0", mesh: "shop" });
   expect((await client.status()).mesh).toBe("shop");
+  expect((await client.status({ recountMs: 1500 })).project).toBe("counted within 1500");
+  await expect(client.status({ recountMs: -1 })).rejects.toMatchObject({ code: "DM0002" });
   expect((await client.reload()).config.revision).toBe(2);
   expect(await client.metrics()).toBe("up 1\n");
   await client.renew();

@@ -192,6 +192,21 @@ async function scrape(telemetry: ReturnType<typeof openTelemetry>): Promise<stri
     proxies: () => [
       { workload: "cart-1", kind: "sidecar", isReady: true, isSynced: false, counters: telemetry.counters("p") },
     ],
+    bypass: () => ({
+      edges: [
+        {
+          from: "web",
+          to: "stats",
+          cause: "udp",
+          verdict: "passed",
+          protocol: "udp",
+          port: 5000,
+          bytes: 66,
+          connections: 2,
+        },
+      ],
+      unread: ["cart-1"],
+    }),
     daemon: () => ({ revision: 7, reloads: 9, configErrors: 0, uptimeMs: 2_000 }),
   });
   return (await registry.metrics()).split("\n");
@@ -249,4 +264,12 @@ test("a passthrough destination keeps Istio's cluster name", async () => {
   const total = (await scrape(telemetry)).find((line) => line.startsWith("istio_requests_total{"));
   expect(total).toContain('destination_service="PassthroughCluster"');
   expect(total).toContain('destination_service_namespace="unknown"');
+});
+
+test("a scrape shows what went past the proxies, by edge and cause", async () => {
+  const lines = await scrape(openTelemetry(() => 0));
+  const labels = '{source="web",destination="stats",cause="udp",verdict="passed",protocol="udp",port="5000"}';
+  expect(lines).toContain(`devmesh_bypass_bytes_total${labels} 66`);
+  expect(lines).toContain(`devmesh_bypass_connections_total${labels} 2`);
+  expect(lines).toContain("devmesh_bypass_unread 1");
 });

@@ -76,9 +76,16 @@ function addLifecycle(program: Command): void {
     .option("--no-compose", "attach to what runs, start nothing")
     .option("--renew", "replace proxies that another version of devmesh has started, one after the other")
     .option("--no-tui", "plain lines instead of the live screen")
-    .action(async (composeArgs: string[], _flags: unknown, command: Command) => {
-      const { up } = await import("./commands/up.ts");
+    .option("--plan", "say what would be done, and change nothing")
+    .action(async (composeArgs: string[], flags: { plan?: boolean }, command: Command) => {
       const context = contextOf(command);
+      if (flags.plan === true) {
+        const { plan } = await import("./commands/plan.ts");
+        const { preview } = await import("../daemon/preview.ts");
+        result.exitCode = await plan(context, command.opts(), { composeArgs, preview });
+        return;
+      }
+      const { up } = await import("./commands/up.ts");
       result.exitCode = await orInterrupted(context.output, up(context, command.opts(), composeArgs));
     });
   program

@@ -4,8 +4,7 @@ import { allocate } from "./compile/addresses.ts";
 import { addressNames, type Compiled, compile } from "./compile/compile.ts";
 import type { CompileInput } from "./compile/model.ts";
 import { mergeDiagnostics } from "./compile/problems.ts";
-import type { Action } from "./docker/plan.ts";
-import { planActions } from "./docker/plan.ts";
+import { type Action, type Desired, planActions } from "./docker/plan.ts";
 import type { Container, World } from "./docker/world.ts";
 import type { EventLog } from "./event-log.ts";
 import type { Fleet } from "./push/fleet.ts";
@@ -158,18 +157,13 @@ export class ControlPlane {
   }
 
   #knownServices(): readonly string[] | null {
-    const known = this.#deps.knownServices();
-    if (known === null) return null;
-    const running = this.#deps.world.snapshot().containers.map(({ service }) => service);
-    return [...new Set([...known, ...running])].sort();
+    return knownWith(this.#deps.knownServices(), this.#deps.world.snapshot());
   }
 
   #plan(world: World, compiled: Compiled): void {
     const { image, runner } = this.#deps;
-    const gateways = compiled.gateways.map(({ key, host, port }) => ({ key, host, port, containerPort: port }));
-    const { sidecars } = compiled;
     const { replaced } = this.#deps.renewing;
-    const desired = { image, sidecars, gateways, hostsCleaned: this.#deps.hostsCleaned(), replaced };
+    const desired = desiredOf(compiled, { image, hostsCleaned: this.#deps.hostsCleaned(), replaced });
     runner.submit(planActions({ world, desired }));
   }
 }
@@ -179,6 +173,23 @@ function withLeaving(world: World, leaving: string | null): World {
   if (leaving === null) return world;
   const containers = world.containers.map((one) => (one.id === leaving ? { ...one, isStopping: true } : one));
   return { ...world, containers };
+}
+
+/** What is asked of Docker: the one step between compile and the actions, for a running mesh and for a plan. */
+export function desiredOf(
+  { sidecars, gateways }: Compiled,
+  rest: Pick<Desired, "image" | "hostsCleaned" | "replaced">,
+): Desired {
+  return {
+    ...rest,
+    sidecars,
+    gateways: gateways.map(({ key, host, port }) => ({ key, host, port, containerPort: port })),
+  };
+}
+
+/** Every name that can be a service's: those of the compose files, and those that run; null where the files cannot be read. */
+export function knownWith(known: readonly string[] | null, { containers }: World): readonly string[] | null {
+  return known === null ? null : [...new Set([...known, ...containers.map(({ service }) => service)])].sort();
 }
 
 function firstOf({ diagnostics }: { diagnostics: readonly Diagnostic[] }): string {

@@ -1,7 +1,8 @@
 // The connection to Docker as the options ask for it, and whose mesh this is.
 
 import { rm } from "node:fs/promises";
-import { withoutDocker } from "./api/options.ts";
+import { type DaemonOptions, withoutDocker } from "./api/options.ts";
+import type { DaemonPaths } from "./api/paths.ts";
 import { Problem } from "./api/problem.ts";
 import { connectEngine, type Engine } from "./docker/engine.ts";
 import { ofThisMesh } from "./docker/engine-problem.ts";
@@ -23,7 +24,7 @@ export interface DockerParts {
 
 /** Unpauses what a killed daemon had frozen. Throws Problem DM0101 to DM0103 when no engine answers. */
 export async function openDocker({ options, paths, log, writer }: DaemonParts): Promise<DockerParts> {
-  const engine = await connect(options);
+  const engine = await connectAs(options);
   try {
     const [facts, journal] = await Promise.all([readEngineFacts(engine), openPauseJournal(paths.journal, writer)]);
     const released = await releaseLeftovers(engine, journal);
@@ -36,14 +37,20 @@ export async function openDocker({ options, paths, log, writer }: DaemonParts): 
 }
 
 /** What the environment says now does not count: a mesh stays with the engine that it was started on. */
-async function connect({ dockerEnv, engineEnv }: DaemonParts["options"]): Promise<Engine> {
+export async function connectAs({
+  dockerEnv,
+  engineEnv,
+}: Pick<DaemonOptions, "dockerEnv" | "engineEnv">): Promise<Engine> {
   if (engineEnv !== undefined) {
     return await connectEngine({ ...withoutDocker(process.env), ...dockerEnv, ...engineEnv }, { source: ofThisMesh });
   }
   return await connectEngine({ ...withoutDocker(process.env), ...dockerEnv });
 }
 
-export function identityFor({ options, paths }: Pick<DaemonParts, "options" | "paths">, mesh: string): MeshIdentity {
+export function identityFor(
+  { options, paths }: { readonly options: DaemonOptions; readonly paths: DaemonPaths },
+  mesh: string,
+): MeshIdentity {
   return { mesh, project: options.project, stateId: paths.key };
 }
 

@@ -10,6 +10,7 @@ import { describePortHolder } from "./docker/port-holder.ts";
 import type { Container, MeshNetwork } from "./docker/world.ts";
 import { WorldWatch } from "./docker/world-watch.ts";
 import { type DockerParts, identityFor, openDocker, removeMesh } from "./docker-parts.ts";
+import { firstList } from "./first-list.ts";
 import { assertHostPortIsFree } from "./host-port.ts";
 import type { DaemonParts } from "./main.ts";
 import { meshBackend } from "./mesh-backend.ts";
@@ -21,8 +22,6 @@ import { SpecRefused } from "./start-reporter.ts";
 import { readInForce } from "./state/in-force.ts";
 import { writeJson } from "./state/store.ts";
 
-/** An engine that has answered lists its containers well within this. */
-const firstListMs = 20_000;
 /** Running proxies that have not spoken by then count as not serving until they do. */
 const adoptMs = 2_500;
 /** What the first push to adopted proxies gets before commands are answered, so that they see it done. */
@@ -59,7 +58,7 @@ async function open(parts: DaemonParts, closers: Closers): Promise<void> {
   const identity = identityFor(parts, name);
   const world = new WorldWatch({ engine: docker.engine, identity, log, random: Math.random });
   closers.add(() => world.close());
-  await within(firstListMs, world.ready);
+  await firstList(world);
   const isAdopting = world.snapshot().own.length > 0;
   const inForce = isAdopting ? before : null;
   const mesh = await connectParts(parts, { docker, identity, world, source, inForce }, closers);
@@ -192,15 +191,4 @@ async function assertPortsAreFree({ engine }: DockerParts, { gateways }: Compile
 
 function nameOf(loaded: LoadedSpec): string | null {
   return loaded.kind === "ok" ? loaded.spec.name : null;
-}
-
-async function within(ms: number, work: Promise<void>): Promise<void> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const late = new Problem("DM0101", "Docker answers, but does not list its containers", "look at its log");
-  const timer = setTimeout(() => reject(late), ms);
-  try {
-    await Promise.race([work, promise]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

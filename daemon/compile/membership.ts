@@ -53,7 +53,8 @@ export function exclusionOf(container: Container, spec: ServiceSpec | null, worl
   if (networkMode.startsWith("container:")) {
     const key = networkMode.slice("container:".length);
     const owner = world.containers.find(({ id, name }) => id === key || name === key);
-    const reason = `it shares the network of ${owner?.name ?? key}: its traffic is that one's`;
+    const name = owner?.name ?? (/^[0-9a-f]{64}$/.test(key) ? `${key.slice(0, 12)}, which is gone` : key);
+    const reason = `it shares the network of ${name}: its traffic is that one's`;
     return { reason, sharesWith: owner?.id ?? null, isChosen: false };
   }
   return null;

@@ -62,6 +62,20 @@ function foundPorts(containers: readonly Container[]): readonly PortConfig[] {
     .map(([number, protocol]): PortConfig => ({ number, protocol, aliases: [] }));
 }
 
+export type ProtocolSource = "mesh.yaml" | "image" | "well-known" | "sniffed";
+
+/** Who says what a port of these containers speaks; `sniffed`: the first bytes of each connection. */
+export function protocolSourceOf(
+  { number, protocol }: PortConfig,
+  spec: ServiceSpec | null,
+  containers: readonly Container[],
+): ProtocolSource {
+  const isDeclared = spec?.ports.some((port) => port.number === number) === true;
+  if (isDeclared) return protocol !== "auto" ? "mesh.yaml" : wellKnownTcpPorts.has(number) ? "well-known" : "sniffed";
+  if (protocol === "auto") return "sniffed";
+  return containers.some(({ image }) => tcpImages.has(imageName(image))) ? "image" : "well-known";
+}
+
 function likelyProtocol(number: number, image: string): Protocol {
   const httpPorts = tcpImages.get(imageName(image));
   if (httpPorts !== undefined) return httpPorts.includes(number) ? "auto" : "tcp";

@@ -7,6 +7,12 @@ import { readLabels } from "./read-container.ts";
 
 const claims: readonly string[] = [userLabel.mesh, userLabel.service, userLabel.inject, userLabel.istioInject];
 const isClaim = (name: string): boolean => claims.includes(name) || name.startsWith(userLabel.istioTraffic);
+
+/** An image's labels as far as they count for a container. */
+export function withoutClaims(labels: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(labels).filter(([name]) => !isClaim(name)));
+}
+
 /** Images whose labels are remembered. */
 const imagesMax = 256;
 

@@ -44,7 +44,38 @@ export async function ensureMeshNetwork(
       taken.push(subnet);
     }
   }
-  throw new Problem("DM0001", `no free subnet for the network ${name}`, "docker network prune removes unused networks");
+  throw noFreeSubnet(name);
+}
+
+/**
+ * The network that `ensureMeshNetwork` would find or create now, without creating it: one that is not there has an id that no network has. Throws Problem DM0405 as
+ * that one does.
+ */
+export async function foreseenMeshNetwork(
+  engine: Engine,
+  identity: MeshIdentity,
+  reserved: readonly string[] = [],
+): Promise<MeshNetwork> {
+  const name = meshNetworkName(identity.mesh);
+  const existing = await findOurs(engine, name, identity);
+  if (existing !== null) return toMeshNetwork(existing);
+  const subnet = chooseSubnet([...reserved, ...(await takenSubnets(engine))], preferredSubnet(identity.mesh));
+  if (subnet === null) throw noFreeSubnet(name);
+  return { id: `new:${name}`, name, subnet, gateway: firstAddress(subnet) };
+}
+
+/** What the engine has. */
+export async function listNetworks(engine: Engine): Promise<ReadonlyMap<string, NetworkFacts>> {
+  const list = asArray(await engine.call({ method: "GET", path: "/networks" })).map(readNetwork);
+  return new Map(list.map((network) => [network.id, network]));
+}
+
+function noFreeSubnet(name: string): Problem {
+  return new Problem(
+    "DM0001",
+    `no free subnet for the network ${name}`,
+    "docker network prune removes unused networks",
+  );
 }
 
 /** Finds or creates the bridge that carries gateways' published ports. Its id. */

@@ -9,10 +9,13 @@ export interface AddressBook {
   set(addresses: ReadonlyMap<string, string>): void;
 }
 
+/** What the book says, for whoever must not write it. */
+export async function readAddresses(file: string): Promise<ReadonlyMap<string, string>> {
+  return new Map(Object.entries((await readJson(file, z.record(z.string(), z.string()))) ?? {}));
+}
+
 export async function openAddressBook(file: string, writer: StateWriter): Promise<AddressBook> {
-  let addresses: ReadonlyMap<string, string> = new Map(
-    Object.entries((await readJson(file, z.record(z.string(), z.string()))) ?? {}),
-  );
+  let addresses = await readAddresses(file);
   return {
     get addresses() {
       return addresses;

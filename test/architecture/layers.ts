@@ -133,6 +133,12 @@ const exceptions: readonly (Pick<Edge, "from" | "to" | "kind"> & { readonly why:
     kind: "dynamic",
     why: "what keeps a daemon from starting cannot be asked of a daemon",
   },
+  {
+    from: "cli/main.ts",
+    to: "daemon/preview.ts",
+    kind: "dynamic",
+    why: "`up --plan` runs the daemon's own compile and plan in the command's process, since no daemon may be left",
+  },
 ];
 
 /** The only folder (and what lies in it) that may import a package. */

@@ -187,7 +187,7 @@ test("a long idle connection lives, and a database and an API that are restarted
   expect(await order.json()).toEqual({ id: "restart" });
   for (const service of ["db", "api"]) {
     for (const number of service === "api" ? [1, 2] : [1]) {
-      await project().docker("restart", "-t", "2", await project().container(service, number));
+      await project().docker("restart", "-t", "20", await project().container(service, number));
     }
     await timed(`${service} restarted, found again after`, () =>
       eventually(

@@ -1,5 +1,5 @@
 // What the API serves: while the daemon starts it only answers pings, then it shows and does what the mesh's parts can.
-import type { DaemonPhase, LogLine, LogQuery, Ping } from "./api/messages.ts";
+import type { BlockedPort, DaemonPhase, LogLine, LogQuery, Ping } from "./api/messages.ts";
 import { Problem } from "./api/problem.ts";
 import type { ApiBackend } from "./api/server.ts";
 import type { StatusView } from "./api/view.ts";
@@ -63,6 +63,10 @@ export class Backend implements ApiBackend {
 
   async renew(): Promise<void> {
     await this.#open.renew();
+  }
+
+  async blockedPorts(): Promise<readonly BlockedPort[]> {
+    return this.#open.blockedPorts();
   }
 
   async metrics(): Promise<{ readonly contentType: string; readonly text: string }> {

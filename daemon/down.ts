@@ -28,6 +28,7 @@ export async function openForDown(parts: DaemonParts): Promise<OpenedMesh> {
       missing: refuse,
       logs: refuse,
       reload: refuse,
+      blockedPorts: refuse,
       renew: refuse,
       metrics: refuse,
       down,

@@ -4,6 +4,7 @@ import { Problem } from "./api/problem.ts";
 import type { MeshBackend } from "./backend.ts";
 import type { BypassReading } from "./bypass-watch.ts";
 import type { Applied } from "./control-plane.ts";
+import { listBlockedPorts } from "./docker/blocked-ports.ts";
 import { removeMesh } from "./docker-parts.ts";
 import type { DaemonParts } from "./main.ts";
 import type { MeshParts } from "./mesh-parts.ts";
@@ -105,6 +106,7 @@ export function meshBackend(
       await loop.settled();
     },
     renew: async () => void mesh.renewals.run(),
+    blockedPorts: () => listBlockedPorts(docker.engine, world.snapshot().containers),
     metrics: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
     down: async (onStep) => {
       await quiesce();

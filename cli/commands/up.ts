@@ -4,7 +4,7 @@ import type { ApiClient } from "../../daemon/api/client.ts";
 import { Problem } from "../../daemon/api/problem.ts";
 import { outdatedReason, type StatusView } from "../../daemon/api/view.ts";
 import { type ComposeCommand, fileArgs, requireCompose, runShown } from "../compose.ts";
-import { composeEnv, daemonOptions, InvalidConfig, isMeshUp, startOrReplace, takeDown } from "../daemon-process.ts";
+import { composeEnv, daemonOptions, InvalidConfig, isMeshUp, startOrReplace } from "../daemon-process.ts";
 import { Steps } from "../output.ts";
 import type { Project } from "../project.ts";
 import { type CommandContext, commandOf, projectOf } from "./context.ts";
@@ -31,10 +31,12 @@ export async function up(context: CommandContext, flags: UpFlags, composeArgs: r
   const compose = isComposed ? await requireCompose(context.env) : null;
   const { client, isFresh } = await startMesh(context, project, steps);
   if (compose !== null) {
+    const before = isFresh ? await client.status() : null;
     try {
       await startCompose(context, { project, compose, composeArgs, steps });
     } catch (error) {
-      throw isFresh ? await undone(context, { client, project }, error) : error;
+      const { undoUp } = await import("./undo-up.ts");
+      throw await undoUp({ project, client, compose, env: context.env, before }, error);
     }
   }
   if (flags.renew === true) await renewWhenReady(client, flags.timeout * 1000);
@@ -99,23 +101,6 @@ async function startCompose(context: CommandContext, start: ComposeStart): Promi
     );
   }
   steps.done("compose up -d");
-}
-
-/** Nothing of the project runs: a mesh that this command has started for it goes again. */
-async function undone(
-  { env }: CommandContext,
-  { client, project }: { readonly client: ApiClient; readonly project: Project },
-  failure: unknown,
-): Promise<unknown> {
-  if (!(failure instanceof Problem)) return failure;
-  const { services } = await client.reload();
-  if (services.some(({ workloads }) => workloads.some(({ state }) => !isEnded(state)))) return failure;
-  for await (const _ of takeDown(project, env));
-  return new Problem(failure.code, failure.message, "its messages are above; the mesh was taken down again");
-}
-
-function isEnded(state: string): boolean {
-  return state.startsWith("exited") || state.startsWith("created") || state.startsWith("dead");
 }
 
 /** Replicas stand in for each other only once all of them are there. */

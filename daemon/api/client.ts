@@ -1,6 +1,6 @@
 // The API's typed client, for commands and screens. Knows nothing of how a daemon is started; `find-daemon.ts` does.
 import { type IncomingMessage, request } from "node:http";
-import type { DownLine, ErrorBody, LogLine, LogQuery, Ping } from "./messages.ts";
+import type { BlockedPort, DownLine, ErrorBody, LogLine, LogQuery, Ping } from "./messages.ts";
 import { readNdjson } from "./ndjson.ts";
 import { Problem, type ProblemCode, problemCodes } from "./problem.ts";
 import type { StatusView } from "./view.ts";
@@ -22,6 +22,8 @@ export interface ApiClient {
   wait(timeoutMs: number, signal?: AbortSignal): Promise<StatusView>;
   logs(query: LogQuery, signal?: AbortSignal): AsyncIterable<LogLine>;
   reload(): Promise<StatusView>;
+  /** Of containers that could not be started for it. */
+  blockedPorts(): Promise<readonly BlockedPort[]>;
   /** Has begun when it resolves; `wait` waits for its end. */
   renew(): Promise<StatusView>;
   /** Ends after `done` or `problem`. */
@@ -52,6 +54,7 @@ export function connectApi(socketPath: string): ApiClient {
     logs: (query, signal) => lines<LogLine>(send, { path: `/v1/logs?${logSearch(query)}`, signal }),
     reload: () => json<StatusView>({ method: "POST", path: "/v1/reload" }),
     renew: () => json<StatusView>({ method: "POST", path: "/v1/renew" }),
+    blockedPorts: () => json<readonly BlockedPort[]>({ path: "/v1/blocked-ports" }),
     down: () => lines<DownLine>(send, { method: "POST", path: "/v1/down" }),
     metrics: async () => textOf(await send({ path: "/metrics" })),
   };

@@ -21,6 +21,15 @@ export interface LogQuery {
   readonly since: string | null;
 }
 
+/** A host port that a container of the project publishes, and somebody else has. */
+export interface BlockedPort {
+  readonly service: string;
+  /** "127.0.0.1:8080" */
+  readonly address: string;
+  /** " by the container other_web_1", or "" where it cannot be told. */
+  readonly holder: string;
+}
+
 export interface ErrorBody {
   readonly code: string;
   readonly message: string;

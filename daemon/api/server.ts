@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { chmodSync, renameSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { dirname, join } from "node:path";
-import type { DownLine, ErrorBody, LogLine, LogQuery, Ping } from "./messages.ts";
+import type { BlockedPort, DownLine, ErrorBody, LogLine, LogQuery, Ping } from "./messages.ts";
 import { writeNdjson } from "./ndjson.ts";
 import { Problem } from "./problem.ts";
 import type { StatusView } from "./view.ts";
@@ -30,6 +30,8 @@ export interface ApiBackend {
   reload(): Promise<void>;
   /** Begins to replace proxies of another version, one after the other; `missing` names those that are left. */
   renew(): Promise<void>;
+  /** Host ports for whose sake containers could not be started. */
+  blockedPorts(): Promise<readonly BlockedPort[]>;
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
   /** Takes the mesh down, and stops all other work; the process ends afterwards, also when something was left. */
   down(onStep: (text: string) => void): Promise<void>;
@@ -106,6 +108,8 @@ export class ApiServer implements AsyncDisposable {
       case "POST /v1/renew":
         await backend.renew();
         return json(response, 200, backend.status());
+      case "GET /v1/blocked-ports":
+        return json(response, 200, await backend.blockedPorts());
       case "POST /v1/down":
         return this.#down(response);
       case "GET /metrics": {

@@ -1,12 +1,13 @@
 // Who has a port of the host: a container by what the engine lists, else a process of this machine by /proc.
 import { readdir, readFile, readlink } from "node:fs/promises";
 import type { Engine } from "./engine.ts";
-import { asArray, asRecord, asString } from "./json.ts";
+import { asArray, asRecord, asString, asTexts } from "./json.ts";
+import { composeLabel } from "./labels.ts";
 
 /** TCP_LISTEN in /proc/net/tcp. */
 const listening = "0A";
 
-/** " by the container shop_web_1", " by nginx (process 812)", or "" where it cannot be told. Never throws. */
+/** " by the container shop_web_1 of the project shop", " by nginx (process 812)", or "" where it cannot be told. Never throws. */
 export async function describePortHolder(engine: Engine, port: number): Promise<string> {
   const container = await containerOn(engine, port).catch(() => null);
   if (container !== null) return ` by the container ${container}`;
@@ -19,7 +20,8 @@ async function containerOn(engine: Engine, port: number): Promise<string | null>
   const list = asArray(await engine.call({ method: "GET", path: "/containers/json" })).map(asRecord);
   const holder = list.find(({ Ports }) => asArray(Ports).some((one) => asRecord(one).PublicPort === port));
   const name = asString(asArray(holder?.Names)[0]).replace(/^\//, "");
-  return name === "" ? null : name;
+  const project = asTexts(holder?.Labels)[composeLabel.project];
+  return name === "" ? null : `${name}${project === undefined ? "" : ` of the project ${project}`}`;
 }
 
 async function processOn(port: number): Promise<string | null> {

@@ -62,6 +62,7 @@ async function start(change: Partial<ApiBackend> = {}) {
     renew: async () => {
       state.renewals++;
     },
+    blockedPorts: async () => [{ service: "web", address: "0.0.0.0:80", holder: " by nginx (process 8)" }],
     metrics: async () => ({ contentType: "text/plain", text: "up 1\n" }),
     down: async (onStep) => onStep("removing sidecars"),
     ...change,

@@ -8,7 +8,7 @@ import { freshLog } from "./step.mjs";
 /** Command to Debian package. */
 const TOOLS = {
   ...{ nft: "nftables", ip: "iproute2", setpriv: "util-linux", nsenter: "util-linux", script: "bsdutils" },
-  ...{ zsh: "zsh", fish: "fish", dropbear: "dropbear-bin", faketime: "faketime" },
+  ...{ zsh: "zsh", fish: "fish", dropbear: "dropbear-bin", ssh: "openssh-client", faketime: "faketime" },
 };
 const FOLDERS = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"];
 

@@ -47,6 +47,20 @@ describe("an engine behind ssh", () => {
     await engine.close();
   });
 
+  test("is not stormed: few handshakes at a time, however much is asked at once", async () => {
+    const bridge = `const s=require("net").connect(${JSON.stringify(fake.path)});process.stdin.pipe(s).pipe(process.stdout)`;
+    // What is counted is how many have begun and are not through yet.
+    const begin = `touch ${folder}/shakes.$$; ls ${folder} | grep -c shakes >> ${folder}/counts; sleep 0.05; rm ${folder}/shakes.$$`;
+    installSsh(`${begin}\nexec ${process.execPath} -e '${bridge}'`);
+    const engine = await connectEngine({ DOCKER_HOST: "ssh://far" });
+    const asked = Array.from({ length: 12 }, () => engine.call({ method: "GET", path: "/things" }));
+    expect(await Promise.all(asked)).toEqual(asked.map(() => [1]));
+    const counts = readFileSync(join(folder, "counts"), "utf8").trim().split("\n").map(Number);
+    expect(counts.length).toBeGreaterThan(2);
+    expect(Math.max(...counts)).toBeLessThanOrEqual(4);
+    await engine.close();
+  });
+
   test("that refuses is told in ssh's own words", async () => {
     installSsh('echo "me@far: Permission denied (publickey)." >&2; exit 255');
     await expect(connectEngine({ DOCKER_HOST: "ssh://me@far" })).rejects.toMatchObject({

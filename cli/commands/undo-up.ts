@@ -28,7 +28,7 @@ export async function undoUp(up: FailedUp, failure: unknown): Promise<unknown> {
   if (blocked.length > 0 && containersIn(before).length === 0) await composeDown(up);
   else if (containersIn(view).some(({ state }) => !isEnded(state))) return stays;
   for await (const _ of takeDown(project, env));
-  if (blocked.length > 0) return portsProblem(blocked, "what was started is removed again");
+  if (blocked.length > 0) return portsProblem(blocked, "the mesh was taken down again, with what compose had started");
   return new Problem(failure.code, failure.message, "its messages are above; the mesh was taken down again");
 }
 

@@ -41,7 +41,7 @@ test("a process has it: the port, the service and the process are named, and all
       `^ERR the host port 127\\.0\\.0\\.1:${state.port} of service web is in use by .+ \\(process ${process.pid}\\) \\(DM0401\\)`,
     ),
   );
-  expect(last).toContain("what was started is removed again");
+  expect(last).toContain("the mesh was taken down again, with what compose had started");
   expect(code).toBe(1);
   expect(leftOver().join("")).toBe("");
   expect((await project().cli("status")).code).toBe(5);

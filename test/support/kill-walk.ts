@@ -35,15 +35,18 @@ export interface Walk {
   reset(): Promise<void>;
   /** What must be the same after each. */
   look(): Promise<unknown>;
+  /** Before each: its number. */
+  onKill?(nth: number): void;
 }
 
 /** The calls after which the daemon was killed, in order. Throws when a state differs from the one that no kill had disturbed. */
-export async function walkKills({ project, door, act, reset, look }: Walk): Promise<readonly Call[]> {
+export async function walkKills({ project, door, act, reset, look, onKill }: Walk): Promise<readonly Call[]> {
   const first = await act();
   if (first.code !== 0) throw new Error(`it fails without a kill, too: ${first.stdout}${first.stderr}`);
   const wanted = await settledLook(look);
   const kills: Call[] = [];
   for (;;) {
+    onKill?.(kills.length + 1);
     await reset();
     const killed = armKill(project.name, door, kills.length + 1);
     try {

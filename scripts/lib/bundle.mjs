@@ -2,6 +2,7 @@
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { bundlePlugins } from "./bundle-plugins.mjs";
+import { writeNotices } from "./notices.mjs";
 import { dist, root } from "./project.mjs";
 import { SetupError } from "./step.mjs";
 
@@ -27,18 +28,21 @@ export async function buildBundles() {
   mkdirSync(dist, { recursive: true });
   const built = await Promise.all(present.map((bundle) => buildBundle(esbuild, bundle)));
   copyResources();
+  writeNotices([...new Set(built.flatMap(({ inputs }) => inputs))]);
   return built.map(({ file, bytes }) => `${file} ${Math.round(bytes / 1024)} kB`).join(", ") || "nothing to bundle yet";
 }
 
-/** Bundles one entry (relative to the checkout) into `file` (relative to dist); answers { file, bytes }. */
+/** Bundles one entry (relative to the checkout) into `file` (relative to dist); answers { file, bytes, inputs }. */
 export async function buildBundle(esbuild, { entry, file, mode = 0o644 }) {
   const outfile = path.resolve(dist, file);
+  let result;
   try {
-    await esbuild.build({
+    result = await esbuild.build({
       entryPoints: [path.resolve(root, entry)],
       absWorkingDir: root,
       outfile,
       bundle: true,
+      metafile: true,
       format: "esm",
       platform: "node",
       target: "node22",
@@ -63,7 +67,7 @@ export async function buildBundle(esbuild, { entry, file, mode = 0o644 }) {
     });
   }
   chmodSync(outfile, mode);
-  return { file, bytes: readFileSync(outfile).length };
+  return { file, bytes: readFileSync(outfile).length, inputs: Object.keys(result.metafile.inputs) };
 }
 
 function copyResources() {

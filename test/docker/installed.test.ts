@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node
 import path from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { tarOf } from "../../cli/image/tar.ts";
 import type { StatusView } from "../../daemon/api/view.ts";
 import { InstalledPackage } from "../support/installed-package.ts";
 import { InterceptingProxy } from "../support/intercepting-proxy.ts";
@@ -62,6 +63,12 @@ describe("the package", () => {
     expect(megabytes).toBeLessThan(packedMax);
     expect(readdirSync(path.join(installed().home, "prefix/lib/node_modules"))).toEqual(["devmesh"]);
     expect(readdirSync(installed().folder)).not.toContain("node_modules");
+  });
+
+  test("names the packages in its bundles, with their licences", () => {
+    const notices = readFileSync(path.join(installed().folder, "dist/third-party.txt"), "utf8");
+    for (const name of ["commander", "koffi", "zod", "yaml"]) expect(notices).toMatch(new RegExp(`^${name} \\d`, "m"));
+    expect(notices).toContain("Permission is hereby granted");
   });
 
   test.each([
@@ -123,6 +130,42 @@ test("up builds the image that is missing, says so, and meshes the project", asy
   expect([health, view.health, view.services.length]).toEqual([0, "ok", 2]);
   expect(stderr).toMatch(/stop it: +devmesh down$/m);
 });
+
+test("images of its former builds go, unless a container has one", async () => {
+  const [unused, used] = ["0", "1"].map(
+    (digit) => `devmesh/proxy:${process.pid.toString(16).padStart(11, "0")}${digit}`,
+  );
+  for (const tag of [unused, used]) await loadOldImage(String(tag));
+  const container = await docker("create", String(used), "true");
+  onTestFinished(async () => {
+    await docker("rm", container);
+    await docker("image", "rm", String(used));
+  });
+  const { code, stderr } = await devmesh("image", "build");
+  expect([code, stderr]).toEqual([0, expect.stringContaining("1 image of former builds removed")]);
+  await expect(docker("image", "inspect", String(unused))).rejects.toThrow("No such image");
+  expect(await docker("image", "inspect", "--format", "{{.RepoTags}}", String(used))).toBe(`[${used}]`);
+});
+
+/** Of this installation, from 2020, with nothing in it. */
+async function loadOldImage(tag: string): Promise<void> {
+  const config = {
+    created: "2020-01-01T00:00:00Z",
+    architecture: "amd64",
+    os: "linux",
+    config: { Labels: { "dev.devmesh.home": installed().folder, tag } },
+    rootfs: { type: "layers", diff_ids: [] },
+  };
+  const files = { "config.json": config, "manifest.json": [{ Config: "config.json", RepoTags: [tag], Layers: [] }] };
+  const archive = path.join(installed().home, "old.tar");
+  const entries = Object.entries(files).map(([name, value]) => ({
+    name,
+    mode: 0o644,
+    content: Buffer.from(JSON.stringify(value)),
+  }));
+  writeFileSync(archive, tarOf(entries));
+  await docker("load", "-q", "-i", archive);
+}
 
 test("the image travels as a file, and a file of another version changes nothing", async () => {
   expect((await devmesh("down")).code).toBe(0);

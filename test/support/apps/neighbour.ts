@@ -5,7 +5,9 @@ import http from "node:http";
 import net from "node:net";
 
 const name = process.env.NAME ?? "neighbour";
-http.createServer((_, response) => response.end(name)).listen(8080);
+const server = http.createServer((_, response) => response.end(name)).listen(8080);
+// Idle connections are the client's to close.
+server.keepAliveTimeout = 0;
 for (const port of [3306, 7001]) {
   net
     .createServer((socket) => {

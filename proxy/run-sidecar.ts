@@ -1,11 +1,11 @@
 // The life of a sidecar: bind, install the rules, give up root, take the first config, serve, drain.
 import { once } from "node:events";
 import { dropPrivileges } from "./capture/drop-privileges.ts";
-import { installRules } from "./capture/install-rules.ts";
 import { listeningPorts } from "./capture/listening.ts";
 import { loadOriginalDestination, originalDestination } from "./capture/original-destination.ts";
 import { dnsPort, dockerDns, healthPort, inboundPort, outboundPort, peerPort } from "./capture/ports.ts";
 import { newProxyGroup } from "./capture/proxy-group.ts";
+import { takeOver } from "./capture/take-over.ts";
 import { Resolver } from "./dns/resolver.ts";
 import type { Engine } from "./engine.ts";
 import { Connections } from "./listener/connections.ts";
@@ -86,7 +86,8 @@ export async function runSidecar(options: ProxyOptions, boot: string): Promise<v
     [inbound, inboundPort],
   ]);
   const proxyGroup = newProxyGroup();
-  await installRules({ ...options, isIpv6Captured, proxyGroup, sparesEarly: isJustStarted(options.startedAt) });
+  const rules = { ...options, isIpv6Captured, proxyGroup, sparesEarly: isJustStarted(options.startedAt) };
+  await takeOver(rules, (line) => log.line(line));
   dropPrivileges(proxyGroup);
 
   await proxy.start(() => {

@@ -82,6 +82,7 @@ beforeAll(async () => {
   await project().compose("up", "-d");
   await eventually(async () => expect(await logs("caller")).toContain("idle since now"), 30_000);
   state.before = await look();
+  expect(await logs("caller")).not.toContain("idle connection closed");
   await project().up();
   state.after = await look();
 });
@@ -185,6 +186,10 @@ test("a call at a port of the host is one to the service there, with the caller'
     // By host.docker.internal and by the gateway's address. HTTP by declaration: a busy machine may not say its first bytes in time.
     expect(requests).toBeGreaterThan(1);
   }, 30_000);
+});
+
+test("a connection that is older than the mesh and idle is closed at once, not at its next request", async () => {
+  await eventually(async () => expect(await logs("caller")).toContain("idle connection closed"), 30_000);
 });
 
 test("a server that speaks first is not waited for at its well-known port, and within the limit at an odd one", () => {

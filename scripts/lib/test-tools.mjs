@@ -1,4 +1,4 @@
-// What tests need on the host itself, beside Docker: network namespaces and nftables, the shells that completion is for, an ssh server.
+// What tests need on the host itself, beside Docker: network namespaces and nftables, the shells that completion is for, an ssh server, a browser.
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { canInstallDocker, installPackages } from "./install-docker.mjs";
@@ -9,6 +9,7 @@ import { freshLog } from "./step.mjs";
 const TOOLS = {
   ...{ nft: "nftables", ip: "iproute2", setpriv: "util-linux", nsenter: "util-linux", script: "bsdutils" },
   ...{ zsh: "zsh", fish: "fish", dropbear: "dropbear-bin", ssh: "openssh-client", faketime: "faketime" },
+  chromium: "chromium",
 };
 const FOLDERS = ["/usr/sbin", "/sbin", "/usr/bin", "/bin"];
 

@@ -6,7 +6,8 @@ here=$(dirname "$0")
 export DEBIAN_FRONTEND=noninteractive
 set -- install -y --no-install-recommends "$@"
 
-options="-o Acquire::Retries=3"
+# Pipelining hung a build on a silent connection (seen), and proxies are known to break it.
+options="-o Acquire::Retries=3 -o Acquire::http::Timeout=20 -o Acquire::http::Pipeline-Depth=0"
 if [ -s "$here/network/ca.crt" ]; then options="$options -o Acquire::https::CAInfo=$here/network/ca.crt"; fi
 if [ -s "$here/network/mirror" ]; then
   mirror=$(cat "$here/network/mirror")

@@ -7,6 +7,15 @@ import { capture, freshLog, logged, SetupError, say } from "./step.mjs";
 
 const DOCKERD_LOG = "/var/log/devmesh-dockerd.log";
 const ENGINE_WAIT_MS = 60_000;
+/** For a mirror that falls silent. */
+const PATIENCE = [
+  "-o",
+  "Acquire::Retries=3",
+  "-o",
+  "Acquire::http::Timeout=20",
+  "-o",
+  "Acquire::http::Pipeline-Depth=0",
+];
 
 /** True on Debian, Ubuntu and what calls itself like them, as root. */
 export function canInstallDocker() {
@@ -21,11 +30,18 @@ export function canInstallDocker() {
 /** apt-get install, after an update whose failure is not ours to judge: a foreign repository may be down. */
 export async function installPackages(packages, log) {
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", NEEDRESTART_MODE: "l" };
-  const update = { command: "apt-get", args: ["update", "-q"], env, log, what: "apt-get update failed", hint: "" };
+  const update = {
+    command: "apt-get",
+    args: [...PATIENCE, "update", "-q"],
+    env,
+    log,
+    what: "apt-get update failed",
+    hint: "",
+  };
   await logged(update).catch(() => say(`apt-get update had errors (${log}); trying with what is known`));
   await logged({
     command: "apt-get",
-    args: ["install", "-qy", ...packages],
+    args: [...PATIENCE, "install", "-qy", ...packages],
     env,
     log,
     what: `apt-get could not install ${packages.join(", ")}`,

@@ -3,6 +3,7 @@ ARG BASE=node:24-bookworm-slim
 FROM ${BASE}
 # Nothing is started while packages are installed.
 RUN printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d \
+ && echo 'Acquire { Retries "3"; http { Timeout "20"; Pipeline-Depth "0"; }; };' > /etc/apt/apt.conf.d/99patience \
  && apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
       amqp-tools busybox-static mariadb-server nginx-light postgresql rabbitmq-server redis-server \

@@ -147,7 +147,7 @@ test.each(hostile)("%s end in an answer within seconds", (_, make) => {
   const text = make();
   const start = performance.now();
   load(text);
-  expect(performance.now() - start).toBeLessThan(8_000);
+  expect(performance.now() - start).toBeLessThan(15_000);
 });
 
 test("__proto__ as a key is refused and pollutes nothing", () => {

@@ -2,6 +2,8 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { PlanView } from "../../daemon/api/plan-view.ts";
+import type { StatusView } from "../../daemon/api/view.ts";
 import { eventually } from "../support/eventually.ts";
 import { type ContainerView, ForeignProject, type Reach } from "../support/foreign-project.ts";
 
@@ -129,12 +131,53 @@ test("without the mesh it does what it should, so that there is something to com
   expect(reach.chat?.["db:5432"]).not.toBe("answers");
 });
 
-test("attached, it gives the same answers, reaches the same and sees the same", async () => {
+interface Covered {
+  readonly container: string;
+  readonly sidecar: string;
+}
+
+/** What plan and status both say: who gets a sidecar, who does not and why, and which ports are there. */
+function covered(view: PlanView | StatusView, isIn: (sidecar: string) => boolean): object {
+  const { services }: { readonly services: readonly { readonly workloads: readonly Covered[] }[] } = view;
+  return {
+    sidecars: services
+      .flatMap(({ workloads }) => workloads)
+      .filter(({ sidecar }) => isIn(sidecar))
+      .map(({ container }) => container)
+      .sort(),
+    ports: view.services.map(({ name, ports }) => [
+      name,
+      ports.map(({ number, protocol }) => `${number}/${protocol}`).sort(),
+    ]),
+    unmeshed: view.unmeshed.map(({ container, reason }) => `${container}: ${reason}`).sort(),
+  };
+}
+
+test("attached, it is what the plan said, gives the same answers, reaches the same and sees the same", async () => {
+  const said = await timed("plan", () => project().cli("up", "--no-compose", "--plan", "--json"));
+  expect([said.code, said.stderr]).toEqual([0, ""]);
+  const plan: PlanView = JSON.parse(said.stdout);
+  expect(plan).toMatchObject({ isUp: false, problems: [], removed: [], compose: null });
   await timed("attach", () => project().up("--no-compose"));
   await settledUnderMesh();
+  const ready = covered(await project().status(), (sidecar) => sidecar === "ready");
+  expect(covered(plan, (sidecar) => sidecar === "create")).toEqual(ready);
   expect(await timed("smoke under the mesh", () => project().smoke())).toEqual(before().answers);
   expect(await timed("reach under the mesh", () => project().reach())).toEqual(before().reach);
   await eventually(async () => expect(await project().views()).toEqual(before().views), settleMs, 500);
+});
+
+test("no byte went past the mesh but the UDP that no proxy carries", async () => {
+  const { stdout } = await project().cli("--json", "status", "--fail-on-bypass");
+  const { bypass }: StatusView = JSON.parse(stdout);
+  expect(bypass).toMatchObject({ isComplete: true, unread: [] });
+  const passed = bypass?.edges.filter(({ verdict }) => verdict === "passed") ?? [];
+  console.log(
+    `foreign: past the mesh: ${passed.map(({ from, to, cause, bytes }) => `${from} -> ${to} ${cause} ${bytes} B`)}`,
+  );
+  expect(passed.filter(({ cause, to }) => !(cause === "udp" && to === "stats"))).toEqual([]);
+  // The smoke test counts by UDP.
+  expect(passed.length).toBeGreaterThan(0);
 });
 
 test("a server that speaks first is not kept waiting", async () => {

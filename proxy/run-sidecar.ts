@@ -76,7 +76,6 @@ export async function runSidecar(options: ProxyOptions, boot: string): Promise<v
   await Promise.all([
     outbound.listen(outboundPort, loopback),
     inbound.listen(inboundPort, everywhere),
-    peer.listen(peerPort, everywhere),
     resolver.listen(),
     once(health, "listening"),
   ]);
@@ -88,6 +87,9 @@ export async function runSidecar(options: ProxyOptions, boot: string): Promise<v
   const proxyGroup = newProxyGroup();
   const rules = { ...options, isIpv6Captured, proxyGroup, sparesEarly: isJustStarted(options.startedAt) };
   await takeOver(rules, (line) => log.line(line));
+  // Only now: a peer's connection from before the rules has no mark, and the guard would cut our answer without a word to the peer,
+  // which then waits for the end of its handshake (5 s, measured). Refused, it tries again at once.
+  await peer.listen(peerPort, everywhere);
   dropPrivileges(proxyGroup);
 
   await proxy.start(() => {

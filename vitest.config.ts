@@ -1,7 +1,7 @@
 import { defineConfig } from "vitest/config";
 
-// Pure and socket tests run in parallel processes. Tests that drive Docker come after them and mostly wait for it, so two files
-// run at a time: each has a project of its own. Those that take minutes (long) are no part of `npm test`, which names the other two.
+// Pure and socket tests run in parallel processes; tests that drive Docker run one file at a time, apart from those, so that the times
+// they print mean something. Those that take minutes (long) are no part of `npm test`, which names the other two.
 export default defineConfig({
   test: {
     projects: [
@@ -20,7 +20,7 @@ export default defineConfig({
           include: ["test/docker/**/*.test.ts"],
           testTimeout: 120_000,
           hookTimeout: 180_000,
-          maxWorkers: 2,
+          maxWorkers: 1,
           sequence: { groupOrder: 1 },
           pool: "forks",
         },

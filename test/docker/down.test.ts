@@ -57,6 +57,12 @@ beforeAll(async () => {
   published = await unusedPort();
   project = new MeshProject({ name: "down", compose: compose(published), mesh: null });
   await project.compose("up", "-d");
+  // Docker's own proxy accepts on a published port before the application listens.
+  await eventually(
+    async () => expect(JSON.stringify(await reachAll())).not.toMatch(/ECONN|UND_ERR|timeout/i),
+    30_000,
+    200,
+  );
   before = await facts();
 });
 

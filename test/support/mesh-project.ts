@@ -1,6 +1,8 @@
 // A compose project of its own under the mesh: temporary folder, unique name, the built CLI as a user would run it.
 import { execFile, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -164,14 +166,20 @@ export class MeshProject {
   }
 }
 
-/** A port of 127.0.0.1 that nothing uses now, for `listen:` and `ports:` that must be written down before they are bound. */
+/** Below the ports that the kernel and Docker hand out by themselves. */
+const ports = { first: 12_000, end: 30_000 } as const;
+
+/** A port of the host that nothing uses now, for `listen:` and `ports:` that must be written down before they are bound. */
 export async function unusedPort(): Promise<number> {
-  const { createServer } = await import("node:net");
-  return await new Promise((resolve, reject) => {
-    const server = createServer().on("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-    });
+  for (;;) {
+    const port = randomInt(ports.first, ports.end);
+    if (await isUnused(port)) return port;
+  }
+}
+
+async function isUnused(port: number): Promise<boolean> {
+  return await new Promise((resolve) => {
+    const server = createServer().on("error", () => resolve(false));
+    server.listen(port, "0.0.0.0", () => server.close(() => resolve(true)));
   });
 }

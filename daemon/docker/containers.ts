@@ -1,9 +1,13 @@
 // Docker's container calls that devmesh uses, each with its time limit and with "it is so already" counted as done.
+import { setTimeout as delay } from "node:timers/promises";
 import { type Engine, EngineError, isStatus } from "./engine.ts";
 import { asArray, asRecord, asString } from "./json.ts";
 
 /** Creating, starting and connecting touch disks and bridges; a busy CI machine needs seconds. */
 const changeTimeoutMs = 30_000;
+/** On a busy machine the kernel sometimes does not stop all of a container's processes in time: then it is asked again. */
+const freezeAttemptsMax = 5;
+const freezeAgainMs = 20;
 /** Beyond the grace that a stop gives the container. */
 const stopMarginMs = 15_000;
 
@@ -70,13 +74,17 @@ export async function removeContainer(engine: Engine, id: string): Promise<void>
 
 /** False when it did not run, or was paused already. */
 export async function pauseContainer(engine: Engine, id: string): Promise<boolean> {
-  try {
-    await engine.call({ method: "POST", path: `${container(id)}/pause`, timeoutMs: changeTimeoutMs });
-    return true;
-  } catch (error) {
-    // 20.10 says 500 for "is not running", later ones 409.
-    if (isStatus(error, 404, 409, 500)) return false;
-    throw error;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await engine.call({ method: "POST", path: `${container(id)}/pause`, timeoutMs: changeTimeoutMs });
+      return true;
+    } catch (error) {
+      const isTooBusy = isStatus(error, 500) && /unable to freeze/i.test(String(error));
+      // 20.10 says 500 for "is not running", later ones 409.
+      if (!isTooBusy && isStatus(error, 404, 409, 500)) return false;
+      if (!isTooBusy || attempt >= freezeAttemptsMax) throw error;
+      await delay(freezeAgainMs);
+    }
   }
 }
 

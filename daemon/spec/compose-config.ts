@@ -1,5 +1,6 @@
 // What compose itself makes of its files (`config`), as far as a plan needs it: YAML of version 1, JSON of version 2.
 import { parse } from "yaml";
+import { type Json, recordOf } from "./record.ts";
 
 export interface ComposeConfig {
   readonly services: readonly ComposeService[];
@@ -139,8 +140,6 @@ function labelsOf(value: unknown): Readonly<Record<string, string>> {
   return Object.fromEntries(pairs.map(([, name = "", text = ""]) => [name, text]));
 }
 
-type Json = Readonly<Record<string, unknown>>;
-
 /** The names of a list, or the keys of a map. */
 function namesOf(value: unknown): readonly string[] {
   return Array.isArray(value) ? value.map(String) : Object.keys(recordOf(value));
@@ -148,10 +147,6 @@ function namesOf(value: unknown): readonly string[] {
 
 function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [];
-}
-
-function recordOf(value: unknown): Json {
-  return value !== null && typeof value === "object" && !Array.isArray(value) ? (value as Json) : {};
 }
 
 function textOf(value: unknown): string | null {

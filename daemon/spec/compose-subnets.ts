@@ -1,6 +1,7 @@
 // Which subnets compose files give to their networks, as far as it can be known without compose.
 import { parseDocument } from "yaml";
 import { readComposeText } from "./compose-services.ts";
+import { recordOf } from "./record.ts";
 
 /** Subnets of one file that count, so that a hostile one costs no more than a real one. */
 const subnetsMax = 256;
@@ -32,8 +33,4 @@ function parsed(text: string): unknown {
     // Nesting that exhausts the parser's stack, aliases without anchors or without end: nothing is known.
     return null;
   }
-}
-
-function recordOf(value: unknown): Readonly<Record<string, unknown>> {
-  return value !== null && typeof value === "object" ? (value as Record<string, unknown>) : {};
 }

@@ -1,8 +1,8 @@
 // The daemon is killed, stopped, raced and killed again while it starts: traffic goes on, and the next command mends the rest.
-import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { daemonsOf } from "../support/daemons.ts";
 import { DockerEvents } from "../support/docker-events.ts";
 import { eventually } from "../support/eventually.ts";
 import { describeLoad, failures, isSuccess, Load, type Sent } from "../support/load.ts";
@@ -99,21 +99,7 @@ async function command(): Promise<Result> {
   return result;
 }
 
-/** Daemons of this project that run, whatever the lock says. */
-function daemons(): number[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        const args = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-        const isRunning = !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "latin1"));
-        return isRunning && args.includes("daemon") && args.some((arg) => arg.includes(`"${project().name}"`));
-      } catch {
-        return false;
-      }
-    })
-    .map(Number);
-}
+const daemons = (): number[] => daemonsOf(project().name);
 
 async function daemonPid(): Promise<number> {
   return (await project().status()).pid;

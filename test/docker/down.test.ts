@@ -1,7 +1,8 @@
 // `down`: nothing of devmesh is left, and what keeps running is as it was before the mesh.
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { daemonsOf } from "../support/daemons.ts";
 import { DockerEvents } from "../support/docker-events.ts";
 import { eventually } from "../support/eventually.ts";
 import { MeshProject, unusedPort } from "../support/mesh-project.ts";
@@ -138,17 +139,7 @@ async function expectNothingLeft(): Promise<void> {
   expect(daemons()).toEqual([]);
 }
 
-/** Processes that carry this project's options; Linux only, as are these tests. */
-function daemons(): readonly string[] {
-  const own = (pid: string): boolean => {
-    try {
-      return readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(`"project":"${project.name}"`);
-    } catch {
-      return false; // It has just ended, or is not ours to read.
-    }
-  };
-  return readdirSync("/proc").filter((name) => /^\d+$/.test(name) && own(name));
-}
+const daemons = (): number[] => daemonsOf(project.name);
 
 async function expectAsBefore(): Promise<void> {
   const after = await facts();

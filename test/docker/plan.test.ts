@@ -5,6 +5,7 @@ import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { PlannedWorkload, PlanView } from "../../daemon/api/plan-view.ts";
 import type { StatusView } from "../../daemon/api/view.ts";
+import { daemonsOf } from "../support/daemons.ts";
 import { DockerEvents } from "../support/docker-events.ts";
 import { eventually } from "../support/eventually.ts";
 import { MeshProject, unusedPort } from "../support/mesh-project.ts";
@@ -95,7 +96,7 @@ async function everything(): Promise<unknown> {
   const format = "{{.ID}} {{.Names}} {{.Status}}";
   const list = async (...args: readonly string[]) => (await project().docker(...args)).split("\n").sort();
   // A daemon that runs goes on with its own work: one-shots, and notes of who serves.
-  const daemons = daemonsOf(folder);
+  const daemons = daemonsOf(name);
   const isQuiet = daemons.length === 0;
   const own = ours.map((kind) =>
     list("ps", "-a", "--format", format, "--filter", `label=dev.devmesh.project=${name}`, "--filter", kind),
@@ -121,20 +122,6 @@ function filesIn(folder: string): readonly string[] {
     .filter((file) => !file.endsWith("daemon.log"))
     .map((file) => `${file} ${statSync(file).mtimeMs} ${readFileSync(file, "latin1").length}`)
     .sort();
-}
-
-/** Process ids of daemons whose options name the folder. */
-function daemonsOf(folder: string): readonly string[] {
-  return readdirSync("/proc")
-    .filter((pid) => /^\d+$/.test(pid))
-    .filter((pid) => {
-      try {
-        const text = readFileSync(`/proc/${pid}/cmdline`, "utf8");
-        return text.includes("\0daemon\0") && text.includes(folder);
-      } catch {
-        return false; // It has just ended.
-      }
-    });
 }
 
 beforeAll(async () => {
@@ -269,7 +256,7 @@ test("on a mesh that is up there is nothing to do, with a daemon and without one
   await check();
   const { pid } = await project().status();
   process.kill(pid, "SIGKILL");
-  await eventually(() => expect(daemonsOf(project().folder)).toEqual([]), deadlineMs);
+  await eventually(() => expect(daemonsOf(project().name)).toEqual([]), deadlineMs);
   await check();
 });
 

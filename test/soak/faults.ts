@@ -1,9 +1,9 @@
 // What a soak does to a mesh, one after the other: each says which services may fail requests meanwhile.
 import { setTimeout as delay } from "node:timers/promises";
+import { daemonsOf } from "../support/daemons.ts";
 import { eventually } from "../support/eventually.ts";
 import type { FaultProject } from "../support/fault-project.ts";
 import type { Forwarder } from "../support/forwarder.ts";
-import { daemonsOf } from "../support/kill-walk.ts";
 import type { SecondEngine } from "../support/second-engine.ts";
 import type { EventTrouble, TroubledEngine } from "../support/troubled-engine.ts";
 

@@ -1,7 +1,8 @@
 // What a mesh holds of its machine: containers, networks, rules, descriptors, memory. The same before and after, or it leaks.
 import { readdirSync, readFileSync } from "node:fs";
+import { daemonsOf } from "../support/daemons.ts";
 import type { FaultProject } from "../support/fault-project.ts";
-import { daemonsOf, meshState } from "../support/kill-walk.ts";
+import { meshState } from "../support/kill-walk.ts";
 
 export interface Holdings {
   /** Containers, networks, rules, hosts files, status: compared as a whole. */

@@ -1,7 +1,7 @@
 // Kills the daemon right after each of its calls that change something, one after the other, and says what a mesh looks like then.
 import { execFile } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
 import { promisify } from "node:util";
+import { daemonsOf } from "./daemons.ts";
 import { eventually } from "./eventually.ts";
 import type { MeshProject, Result } from "./mesh-project.ts";
 import type { Call, TroubledEngine } from "./troubled-engine.ts";
@@ -9,22 +9,6 @@ import type { Call, TroubledEngine } from "./troubled-engine.ts";
 const run = promisify(execFile);
 /** Only bounds a failure. */
 const sameWithinMs = 60_000;
-
-/** Daemons of a project that run, whatever the lock says. */
-export function daemonsOf(project: string): number[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        const args = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-        const isRunning = !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "latin1"));
-        return isRunning && args.includes("daemon") && args.some((arg) => arg.includes(`"${project}"`));
-      } catch {
-        return false; // It ended meanwhile.
-      }
-    })
-    .map(Number);
-}
 
 export interface Walk {
   readonly project: MeshProject;
